@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 
 /** Kills the process group when this process ends, unless the returned function was called before. */
 export function killGroupOnDeath(processGroup: number): () => void {
-  return runOnDeath('kill -KILL -- "-$1"', String(processGroup));
+  return runOnDeath('kill -s KILL -- "-$1"', String(processGroup));
 }
 
 /** Removes the folder when this process ends, unless the returned function was called before. */
