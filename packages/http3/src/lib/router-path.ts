@@ -58,37 +58,47 @@ export function parseTemplate(action: string, template: string): readonly Segmen
 
 /** The path of an absolute URL, as written: without query and fragment, not decoded. */
 export function pathOf(url: string): string {
+  const start = pathStart(url);
+  const length = url.slice(start).search(/[?#]/);
+  return url.slice(start, length === -1 ? url.length : start + length) || "/";
+}
+
+/** Where the path of an absolute URL starts: at its slash, or at the end where there is none. */
+export function pathStart(url: string): number {
   const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start === -1) return "/";
-  let end = start;
-  for (; end < url.length; end++) {
-    const code = url.charCodeAt(end);
-    if (code === 63 /* ? */ || code === 35 /* # */) break;
-  }
-  return url.slice(start, end);
+  return start === -1 ? url.length : start;
 }
 
 /**
- * The decoded segments of a path; undefined where its percent-encoding is malformed or it climbs with `.` and `..`.
- *
- * A URL parser has resolved plain dot segments before; those that arrive, often encoded, are there to escape a folder.
+ * Where the path ends in a URL whose path can be compared as it is written; -1 where it must be decoded first. The one
+ * pass that every request pays for.
  */
-export function readSegments(path: string): string[] | undefined {
-  const segments = path.slice(1).split("/");
-  if (path.includes("%")) {
-    try {
-      for (let index = 0; index < segments.length; index++) {
-        segments[index] = decodeURIComponent(segments[index] as string); // the index is in range
-      }
-    } catch {
-      return undefined;
-    }
+export function plainPathEnd(url: string, start: number): number {
+  for (let index = start; index < url.length; index++) {
+    const code = url.charCodeAt(index);
+    if (code === 63 /* ? */ || code === 35 /* # */) return index;
+    if (code === 37 /* % */ || code === 92 /* \ */) return -1;
+    if (code === 46 /* . */ && url.charCodeAt(index - 1) === 47 /* / */) return -1;
   }
-  return segments.some(climbs) ? undefined : segments;
+  return url.length;
 }
 
-/** Whether a file system would read the segment, which may hold decoded slashes, as a way up. */
-function climbs(segment: string): boolean {
-  if (segment === ".") return true;
-  return segment.includes("..") && segment.replaceAll("\\", "/").split("/").includes("..");
+/** Stands for a slash inside a segment, which the client wrote as `%2F`, in the paths that `decodePath` gives. */
+export const innerSlash = "\0";
+
+/**
+ * Decodes a path for routing. Undefined where its percent-encoding is malformed, or it holds a NUL, or it climbs with `.`
+ * and `..`: a URL parser has resolved plain dot segments before, and those that arrive, often encoded, are there to
+ * escape a folder.
+ */
+export function decodePath(path: string): string | undefined {
+  if (path.includes("%00")) return undefined;
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(path.replaceAll("%2F", "%00").replaceAll("%2f", "%00"));
+  } catch {
+    return undefined;
+  }
+  const names = decoded.replaceAll(innerSlash, "/").replaceAll("\\", "/").split("/");
+  return names.includes(".") || names.includes("..") ? undefined : decoded;
 }

@@ -1,7 +1,7 @@
 // Chooses the handler of a request by method and path.
 import type { Handler, RequestContext } from "./handler.ts";
 import { problem, responseOf } from "./problem.ts";
-import { type PathParams, parseTemplate, pathOf, readSegments } from "./router-path.ts";
+import { decodePath, type PathParams, parseTemplate, pathOf } from "./router-path.ts";
 import { type Match, PathTree } from "./router-tree.ts";
 
 /** A handler that knows the parameters of its path. */
@@ -173,7 +173,7 @@ export class Router<Prefix extends string = ""> {
     this.#assertOpen(action);
     const entry: Entry = { method, path, handler: this.#wrap(handler) };
     const tree = this.#trees.get(method) ?? new PathTree<Entry>();
-    const holder = tree.insert(path, parseTemplate(action, path), entry);
+    const holder = tree.insert(parseTemplate(action, path), entry);
     if (holder !== undefined) throw new TypeError(`${action}: ${label(holder)} already answers the same paths`);
     this.#trees.set(method, tree);
     this.#entries.push(entry);
@@ -193,20 +193,18 @@ export class Router<Prefix extends string = ""> {
   }
 
   #find(method: string, url: string): Match<Entry> | undefined {
-    const path = pathOf(url);
-    const match = findIn(this.#trees.get(method), path);
-    return match === undefined && method === "HEAD" ? findIn(this.#trees.get("GET"), path) : match;
+    const match = this.#trees.get(method)?.find(url);
+    return match === undefined && method === "HEAD" ? this.#trees.get("GET")?.find(url) : match;
   }
 
   /** The answer where no route has one: all the work that good requests need not do. */
   #answerMiss({ method, url }: Request): Response {
     const path = pathOf(url);
-    const segments = readSegments(path);
-    if (segments === undefined) {
+    if (decodePath(path) === undefined) {
       return problem({ status: 400, detail: "The path has malformed percent-encoding or dot segments" });
     }
     const allowed = new Set<string>();
-    for (const [name, tree] of this.#trees) if (tree.find(segments)) allowed.add(name);
+    for (const [name, tree] of this.#trees) if (tree.find(url)) allowed.add(name);
     if (allowed.size === 0) return problem({ status: 404, detail: `There is nothing at ${path}` });
     if (allowed.has("GET")) allowed.add("HEAD");
     const allow = [...allowed.add("OPTIONS")].sort().join(", ");
@@ -216,13 +214,6 @@ export class Router<Prefix extends string = ""> {
       { headers: { allow } },
     );
   }
-}
-
-function findIn(tree: PathTree<Entry> | undefined, path: string): Match<Entry> | undefined {
-  const exact = tree?.findExact(path);
-  if (tree === undefined || exact !== undefined) return exact;
-  const segments = readSegments(path);
-  return segments && tree.find(segments);
 }
 
 /** Turns a thrown problem into its response; other errors pass. */
