@@ -1,0 +1,34 @@
+// Typed keys for the values that travel with a context.
+
+/** A key and the value to store under it, made by {@link ContextKey.of}. */
+export interface ContextValue {
+  readonly key: ContextKey<unknown>;
+  readonly value: unknown;
+}
+
+/**
+ * Names a value that travels with a context. Keys are compared by identity: two keys of one name do not meet.
+ *
+ * @example
+ * ```ts
+ * import { Context, ContextKey } from "@proj/concurrency";
+ *
+ * const tenant = new ContextKey<string>("tenant");
+ * using context = Context.derive({ values: [tenant.of("acme")] });
+ * console.log(Context.run(context, () => Context.current().get(tenant))); // acme
+ * ```
+ */
+export class ContextKey<T> {
+  readonly name: string;
+  /** Carries the type only; there is no such property at run time. */
+  declare readonly type: T;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Pairs this key with a value, for the `values` of `Context.derive`. */
+  of(value: T): ContextValue {
+    return { key: this, value };
+  }
+}
