@@ -1,0 +1,93 @@
+// Measures one operation: calibrates how many calls fill the time, then counts their CPU time and allocations.
+import { performance } from "node:perf_hooks";
+import { getHeapStatistics } from "node:v8";
+import type { Operation } from "./benchmark.ts";
+
+/** The cost of one operation or request, measured once. */
+export interface Sample {
+  /** CPU time of the whole process, collector and compiler threads included, in nanoseconds. */
+  readonly cpuNs: number;
+  /** Operations per second of real time. */
+  readonly rate: number;
+  /** Bytes allocated on the JavaScript heap; absent where Node.js cannot tell, before version 26, and for servers. */
+  readonly bytes?: number;
+}
+
+export interface MeasureOptions {
+  /** Milliseconds of calls before anything is counted. */
+  readonly warmup: number;
+  /** Milliseconds of counted calls, about. */
+  readonly duration: number;
+  readonly operationsPerCall?: number;
+}
+
+type Loop = (calls: number) => Promise<void> | void;
+
+/** Measures the operation. Where a call returns a promise, the next call waits for it. */
+export async function measureOperation(operation: Operation, options: MeasureOptions): Promise<Sample> {
+  const { warmup, duration, operationsPerCall = 1 } = options;
+  const loop = isThenable(operation()) ? awaitingLoop(operation) : plainLoop(operation);
+  const callsPerMs = await warmUp(loop, warmup);
+
+  // Five parts, of which the median counts: a pause of the machine spoils one part only.
+  const calls = Math.max(1, Math.round((callsPerMs * duration) / 5));
+  const parts: Sample[] = [];
+  for (let part = 0; part < 5; part++) parts.push(await count(loop, calls, operationsPerCall));
+  parts.sort((a, b) => a.cpuNs - b.cpuNs);
+  return parts[2] as Sample; // there are five
+}
+
+let sink: unknown; // keeps the compiler from dropping a call whose result nobody uses
+
+function plainLoop(operation: Operation): Loop {
+  return (calls) => {
+    for (let call = 0; call < calls; call++) sink = operation();
+  };
+}
+
+function awaitingLoop(operation: Operation): Loop {
+  return async (calls) => {
+    for (let call = 0; call < calls; call++) sink = await operation();
+  };
+}
+
+// Doubles the calls until they fill the time. Returns the calls per millisecond of the last, longest run.
+async function warmUp(loop: Loop, warmup: number): Promise<number> {
+  const start = performance.now();
+  for (let calls = 1; ; calls *= 2) {
+    const before = performance.now();
+    await loop(calls);
+    const now = performance.now();
+    if (now - start >= warmup) return calls / (now - before);
+  }
+}
+
+async function count(loop: Loop, calls: number, operationsPerCall: number): Promise<Sample> {
+  globalThis.gc?.();
+  const overhead = -allocated() + allocated(); // asking allocates, too
+  const bytesBefore = allocated();
+  const cpuBefore = process.cpuUsage();
+  const start = performance.now();
+  await loop(calls);
+  const elapsed = performance.now() - start;
+  const cpu = process.cpuUsage(cpuBefore);
+  const bytes = allocated() - bytesBefore - overhead;
+
+  const operations = calls * operationsPerCall;
+  const sample = { cpuNs: ((cpu.user + cpu.system) * 1_000) / operations, rate: operations / (elapsed / 1_000) };
+  return Number.isNaN(bytes) ? sample : { ...sample, bytes: Math.max(0, bytes / operations) };
+}
+
+function allocated(): number {
+  // Not in the types of the oldest Node.js that this runs on.
+  return (getHeapStatistics() as { total_allocated_bytes?: number }).total_allocated_bytes ?? Number.NaN;
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+/** The last result, exported for no reason but to keep it alive. */
+export function lastResult(): unknown {
+  return sink;
+}
