@@ -1,5 +1,5 @@
 // The time a caller has left, in the headers of a request.
-import type { DeriveOptions } from "./context.ts";
+import type { DeriveOptions } from "./derive.ts";
 
 /** Anything with `get`, such as `Headers` or a `Map`, or a record with lower-case names as Node gives it. */
 export type HeaderSource =

@@ -96,6 +96,13 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
     return this.values.get(key) as T | undefined;
   }
 
+  /** A node below this one that only adds a value. */
+  with<T>(key: ContextKey<T>, value: T): ContextNode {
+    const { clock, deadline, isRoot } = this;
+    const values = new Map(this.values).set(key, value);
+    return new ContextNode({ clock, values, deadline, isRoot, parent: isRoot ? undefined : this });
+  }
+
   cancel(cause?: unknown): void {
     if (this.isRoot) throw new TypeError("Cannot cancel this context: it has no owner");
     if (!this.cancelled) this.#end(cause === undefined ? unspoken : cause);
@@ -185,7 +192,9 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
 
   /** Nobody wants to know any longer: lets go of everything above, and so on upwards. */
   #unlink(): void {
-    for (let node: ContextNode | undefined = this; node !== undefined && node.#isLinked; ) {
+    let node: ContextNode | undefined = this;
+    while (node !== undefined) {
+      if (!node.#isLinked) return;
       node.#isLinked = false;
       node.#timer?.clear();
       node.#timer = undefined;
