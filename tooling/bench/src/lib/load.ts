@@ -2,7 +2,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { requireTool, runTool } from "@tooling/testing";
 
 export interface LoadTarget {
   readonly url: string;
@@ -40,6 +39,7 @@ export interface H2loadOptions {
 export function h2load(options: H2loadOptions = {}): Load {
   const { protocol = "http/1.1", connections = 64, streams = 1, path = "/", body, headers = {} } = options;
   return async ({ url, seconds }) => {
+    const { requireTool, runTool } = await import("@tooling/testing"); // heavy, and of no use to the other processes
     const folder = await mkdtemp(join(tmpdir(), "proj-bench-"));
     try {
       const bodyFile = join(folder, "body");
