@@ -1,0 +1,62 @@
+// The SQLite file: opened, brought to the newest schema, and its failures told apart.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { migrations } from "./migrations.ts";
+
+/** Name of the file in the data folder; SQLite keeps its log in two files beside it. */
+export const databaseFile = "licences.sqlite";
+
+/**
+ * Opens the database of a data folder, which is made where it is missing.
+ *
+ * An acknowledged write survives the loss of power: `synchronous = FULL` waits for the disk at each commit, which costs
+ * about a millisecond and is paid by writes only. The write-ahead log makes a crash at any point harmless.
+ */
+export function openDatabase(folder: string): DatabaseSync {
+  mkdirSync(folder, { recursive: true });
+  const database = new DatabaseSync(join(folder, databaseFile));
+  try {
+    database.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    migrate(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+/** Runs `task` in one transaction that is undone when it throws. The lock is taken at once, so reads in it are current. */
+export function inTransaction<T>(database: DatabaseSync, task: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = task();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK"); // some failures, like a full disk, may have ended it already
+    throw error;
+  }
+}
+
+/** Whether SQLite found no room for a write. Nothing of the write is kept then, and reads go on. */
+export function isDiskFull(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown }; // unknown fields, compared only
+  return code === "ERR_SQLITE_ERROR" && fullCodes.has(errcode);
+}
+
+// SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: the index of the write-ahead log could not grow.
+const fullCodes = new Set<unknown>([13, 4874]);
+
+function migrate(database: DatabaseSync): void {
+  inTransaction(database, () => {
+    const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+    if (version > migrations.length) {
+      throw new Error(
+        `Cannot open the database: it has schema version ${version}, this program knows ${migrations.length}. Start the newer program, or choose another data folder`,
+      );
+    }
+    for (const step of migrations.slice(version)) database.exec(step);
+    database.exec(`PRAGMA user_version = ${migrations.length}`);
+  });
+}
