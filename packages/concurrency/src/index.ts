@@ -5,6 +5,7 @@ export { Context, type OwnedContext, type Task } from "./lib/context.ts";
 export type { ExtractOptions, HeaderSource, HeaderTarget } from "./lib/context-headers.ts";
 export { ContextKey, type ContextValue } from "./lib/context-key.ts";
 export type { DeriveOptions } from "./lib/derive.ts";
+export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
 export { QueueFullError } from "./lib/queue-full-error.ts";
 export { type Reentry, ReentryError } from "./lib/reentry.ts";
 export {

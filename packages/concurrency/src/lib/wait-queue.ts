@@ -17,7 +17,7 @@ export class Waiter implements Receiver {
   previous: Waiter | undefined;
   next: Waiter | undefined;
   readonly #queue: WaitQueue;
-  #resolve!: (outcome: Failure | undefined) => void;
+  readonly #resolve: (outcome: Failure | undefined) => void;
   #subscription: Subscription | undefined;
   #timer: Timer | undefined;
 
@@ -25,9 +25,8 @@ export class Waiter implements Receiver {
     this.#queue = queue;
     this.weight = weight;
     this.priority = priority;
-    this.outcome = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
+    this.outcome = new Promise(keepResolver);
+    this.#resolve = resolver;
   }
 
   /** Leaves the line when the context ends. */
@@ -61,6 +60,13 @@ export class Waiter implements Receiver {
     this.#subscription?.[Symbol.dispose]();
     this.#resolve(outcome);
   }
+}
+
+let resolver: (outcome: Failure | undefined) => void;
+
+/** One function for all promises, which saves a closure for each. */
+function keepResolver(resolve: (outcome: Failure | undefined) => void): void {
+  resolver = resolve;
 }
 
 /** A line for each priority that somebody waits with. */
@@ -98,7 +104,8 @@ export class WaitQueue {
   }
 
   remove(waiter: Waiter): void {
-    const index = this.#lines.findIndex((line) => line.priority === waiter.priority);
+    let index = 0;
+    while (this.#lineAt(index).priority !== waiter.priority) index++;
     if (this.#lineAt(index).remove(waiter)) this.#lines.splice(index, 1);
     this.#size--;
   }
