@@ -1,0 +1,10 @@
+export type { DevelopmentCertificate } from "./lib/development-certificate.ts";
+export { DrainTimeoutError } from "./lib/drain-timeout-error.ts";
+export type { Protocol } from "./lib/exchange.ts";
+export { type FastBody, FastResponse, type FastResponseInit } from "./lib/fast-response.ts";
+export type { Handler, Params, RequestContext } from "./lib/handler.ts";
+export { platformRequest } from "./lib/lazy-request.ts";
+export type { Limits } from "./lib/limits.ts";
+export { type CloseOptions, type Server, serve } from "./lib/serve.ts";
+export type { ServeOptions, TlsOptions } from "./lib/serve-options.ts";
+export type { ServerEvent } from "./lib/server-event.ts";
