@@ -1,7 +1,10 @@
 // Runs the checks of this repository that no ready-made tool does: all of them, or those that are named.
 //
 //   node tooling/checks/src/main.ts [check...]
-import { join } from "node:path";
+//
+// Exit code 0 when all pass, 1 when one fails, 2 for a wrong command line.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { boundaries } from "./boundaries.ts";
 import { docs } from "./docs.ts";
 import { exports } from "./exports.ts";
@@ -28,8 +31,7 @@ if (unknown.length > 0) {
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130)); // cleans up on its way
 
-const root = join(import.meta.dirname, "../../..");
-const workspace = readWorkspace(root);
+const workspace = readWorkspace(findRoot(process.cwd()));
 const chosen = Object.entries(checks).filter(([name]) => names.length === 0 || names.includes(name));
 let failed = 0;
 for (const [name, { run }] of chosen) {
@@ -46,6 +48,14 @@ for (const [name, { run }] of chosen) {
 }
 console.log(`${chosen.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
+
+// The workspace around `folder`: its root has the pnpm-workspace.yaml.
+function findRoot(folder: string): string {
+  if (existsSync(join(folder, "pnpm-workspace.yaml"))) return folder;
+  if (dirname(folder) === folder)
+    throw new Error(`Cannot find a workspace around ${process.cwd()}: run this inside of one`);
+  return findRoot(dirname(folder));
+}
 
 function line({ file, line, message }: Problem): string {
   return `${file}:${line} ${message}`;

@@ -95,13 +95,17 @@ export function blockRunner(workspace: Workspace, into: { problems: Problem[]; n
         const cwd = snippet.block.language === "sh" ? workspace.root : folder.path;
         const env = { ...environment, PORT: ports?.real ?? "", DATA_DIR: folder.path };
         const child = start(command, args, { cwd, env });
-        current = { snippet, child, folder };
         let output = "";
         for (const stream of [child.stdout, child.stderr]) stream?.on("data", (text: Buffer) => (output += text));
         child.once("error", (error) => (output += error.message));
         const problemOfStart = await untilAnswers(withPort(snippet.block.mode.url), child);
-        if (problemOfStart === undefined) return;
+        if (problemOfStart === undefined) {
+          current = { snippet, child, folder };
+          return;
+        }
         report(snippet, `${problemOfStart}:\n${lastLines(output, 12)}`);
+        signalGroup(child, "SIGKILL");
+        folder[Symbol.dispose]();
       },
       [Symbol.asyncDispose]: stop,
     };

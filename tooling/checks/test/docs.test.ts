@@ -1,0 +1,93 @@
+import { expect, test, vi } from "vitest";
+import { docs } from "../src/docs.ts";
+import { linesOf, plant } from "./plant.ts";
+
+vi.setConfig({ testTimeout: 90_000 }); // compiles, on slow machines too
+
+const file = "packages/concurrency/src/lib/planted.ts";
+
+async function found(code: string, names: string): Promise<string[]> {
+  using planted = plant({
+    [file]: code,
+    "packages/concurrency/src/index.ts": `export { ${names} } from "./lib/planted.ts";\n`,
+  });
+  return linesOf(await docs(planted.workspace));
+}
+
+const example = "@example\n * ```ts\n * 1;\n * ```";
+
+test("documented exports have nothing to report", async () => {
+  const code = `
+/** Opens it. ${example} */
+export function open(path: string, options: OpenOptions = {}): Door { return new Door(path, options); }
+/** How to open. */
+export interface OpenOptions {
+  /** Milliseconds. Default: 10. */
+  readonly timeout?: number;
+}
+/** What is open. ${example} */
+export class Door implements Disposable {
+  readonly #path: string;
+  private readonly old = 1;
+  constructor(path: string, _options: OpenOptions) { this.#path = path; void this.old; }
+  /** Where it is. */
+  get path(): string { return this.#path; }
+  [Symbol.dispose](): void {}
+}
+/** It is not there. */
+export class MissingDoorError extends Error {
+  override readonly name = "MissingDoorError";
+  readonly code = "ERR_MISSING_DOOR";
+}
+/** Wide open. */
+export const wide = true;
+`;
+  expect(await found(code, "open, type OpenOptions, Door, MissingDoorError, wide")).toEqual([]);
+});
+
+test.each([
+  [`export function f(): void {}`, "f has no doc comment: say what it promises"],
+  [`/** ${example} */\nexport const f = 1;`, "f has no doc comment"],
+  [`// not a doc comment\nexport const f = 1;`, "f has no doc comment"],
+  [`export type f = 1;`, "f has no doc comment"],
+  [`/** Says it. */\nexport function f(): void {}`, "f has no example"],
+  [`/** Says it. */\nexport const f = (): void => {};`, "f has no example"],
+  [`/** Says it. */\nexport class f {}`, "f has no example"],
+  [`/** Says it. @example f() */\nexport function f(): void {}`, "f has no example"],
+  [`/** Says it. */\nexport interface f {\n  readonly timeout: number;\n}`, "f.timeout has no doc comment"],
+  [`/** Says it. */\nexport type f = {\n  timeout: number;\n}`, "f.timeout has no doc comment"],
+  [`/** Says it. ${example} */\nexport class f {\n  run(): void {}\n}`, "f.run has no doc comment"],
+  [`/** Says it. ${example} */\nexport class f {\n  static run(): void {}\n}`, "f.run has no doc comment"],
+  [`/** Says it. */\nexport class f extends Error {\n  readonly limit = 1;\n}`, "f.limit has no doc comment"],
+  [`/** Says it. */\nexport const f = {\n  run(): void {},\n};`, "f.run has no doc comment"],
+])("%s is reported", async (code, message) => {
+  const lines = await found(`${code}\n`, "f");
+  expect(lines.join("\n")).toContain(message);
+  expect(lines[0]).toMatch(new RegExp(`^${file}:\\d+ f`));
+});
+
+test("a member that implements a documented one inherits its comment", async () => {
+  const code = `
+/** A port. */
+export interface Port {
+  /** Sends it. */
+  send(): void;
+}
+/** A wire. ${example} */
+export class Wire implements Port {
+  send(): void {}
+}
+`;
+  expect(await found(code, "type Port, Wire")).toEqual([]);
+});
+
+test("the place of the problem is the line of the name", async () => {
+  const [line] = await found(`\n/** Says it. */\nexport interface F {\n  readonly timeout: number;\n}\n`, "type F");
+  expect(line).toMatch(new RegExp(`^${file}:4 `));
+});
+
+test("what is not exported needs no comment", async () => {
+  expect(await found(`function hidden(): void {}\n/** Shown. */\nexport const shown = hidden;\n`, "shown")).toEqual([
+    `${file}:3 shown has no example: add @example with a \`\`\`ts block that runs`,
+  ]);
+});
