@@ -1,0 +1,267 @@
+// The one implementation of a channel. Invariant: a receiver waits only while there is no item, a sender only while
+// there is no room; so whoever arrives looks at the opposite line first, and each line stays in order of arrival.
+import type { Receiver, Subscription } from "./cancellation.ts";
+import type { Channel, Overflow, Received, WaitOptions } from "./channel.ts";
+import { ChannelClosedError, ChannelFullError } from "./channel-errors.ts";
+import { ItemQueue, Waiter, WaiterList } from "./channel-queue.ts";
+import type { ContextNode } from "./context-node.ts";
+import { contextFor } from "./derive.ts";
+
+/** Somebody who waits for an item. Exactly one of the three is called, after it has left the line. */
+export abstract class Taker<T> extends Waiter {
+  abstract take(value: T): void;
+  abstract finish(): void;
+  abstract fail(cause: unknown): void;
+}
+
+/** Somebody who waits for room. */
+export abstract class Giver<T> extends Waiter {
+  abstract readonly value: T;
+  /** Called once, after it has left the line: the item was taken, or the channel was closed. */
+  abstract settle(accepted: boolean): void;
+}
+
+export class BufferedChannel<T> implements Channel<T> {
+  readonly capacity: number;
+  readonly #overflow: Overflow;
+  readonly #items = new ItemQueue<T>();
+  readonly #takers = new WaiterList<Taker<T>>();
+  readonly #givers = new WaiterList<Giver<T>>();
+  #dropped = 0;
+  #closed = false;
+  #cause: unknown;
+
+  constructor(capacity: number, overflow: Overflow) {
+    this.capacity = capacity;
+    this.#overflow = overflow;
+  }
+
+  get size(): number {
+    return this.#items.length;
+  }
+
+  get waitingSenders(): number {
+    return this.#givers.length;
+  }
+
+  get waitingReceivers(): number {
+    return this.#takers.length;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  send(value: T, options?: WaitOptions): Promise<void> {
+    try {
+      const context = contextFor("send", options?.signal);
+      if (context.cancelled) return Promise.reject(context.cause);
+      if (this.trySend(value) || this.#overflow === "drop-newest") return done;
+      if (this.#overflow === "error") return Promise.reject(new ChannelFullError(this.capacity));
+      return this.#waitForRoom(value, context);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  trySend(value: T): boolean {
+    if (this.#closed) throw this.closedError();
+    const taker = this.#takers.shift();
+    if (taker !== undefined) {
+      taker.take(value);
+      return true;
+    }
+    if (this.#items.length >= this.capacity) {
+      if (this.#overflow === "drop-newest") this.#dropped++;
+      if (this.#overflow !== "drop-oldest") return false;
+      this.#items.shift();
+      this.#dropped++;
+    }
+    this.#items.push(value);
+    return true;
+  }
+
+  recv(options?: WaitOptions): Promise<Received<T>> {
+    try {
+      const context = contextFor("receive", options?.signal);
+      if (context.cancelled) return Promise.reject(context.cause);
+      const received = this.tryRecv();
+      return received === undefined ? this.#waitForItem(context) : Promise.resolve(received);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  tryRecv(): Received<T> | undefined {
+    if (this.#items.length > 0) {
+      const value = this.#items.shift();
+      // The oldest sender moves up into the freed place at once: a newcomer must not overtake it.
+      const giver = this.#givers.shift();
+      if (giver !== undefined) {
+        this.#items.push(giver.value);
+        giver.settle(true);
+      }
+      return { done: false, value };
+    }
+    const giver = this.#givers.shift(); // only with a capacity of 0
+    if (giver !== undefined) {
+      giver.settle(true);
+      return { done: false, value: giver.value };
+    }
+    if (!this.#closed) return undefined;
+    if (this.#cause !== undefined) throw this.#cause;
+    return { done: true, value: undefined };
+  }
+
+  close(cause?: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cause = cause;
+    for (let taker = this.#takers.shift(); taker !== undefined; taker = this.#takers.shift()) {
+      if (cause === undefined) taker.finish();
+      else taker.fail(cause);
+    }
+    for (let giver = this.#givers.shift(); giver !== undefined; giver = this.#givers.shift()) {
+      giver.settle(false);
+    }
+  }
+
+  values(options?: WaitOptions): AsyncIterableIterator<T, undefined> {
+    return new ChannelIterator(this, options);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined> {
+    return new ChannelIterator(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return done;
+  }
+
+  /** Puts a receiver in line. To be called only when `tryRecv` has just found nothing. */
+  addTaker(taker: Taker<T>): void {
+    this.#takers.add(taker);
+  }
+
+  /** Puts a sender in line. To be called only when there was no room just now. */
+  addGiver(giver: Giver<T>): void {
+    this.#givers.add(giver);
+  }
+
+  /** What a sender that comes now, or waits now, is refused with once the channel is closed. */
+  closedError(): ChannelClosedError {
+    return new ChannelClosedError(this.#cause);
+  }
+
+  /** Whether a sender that finds no room waits for it. */
+  get waitsForRoom(): boolean {
+    return this.#overflow === "wait";
+  }
+
+  #waitForItem(context: ContextNode): Promise<Received<T>> {
+    const { promise, resolve, reject } = Promise.withResolvers<Received<T>>();
+    const wait = new ReceiveWait<T>(resolve, reject);
+    this.#takers.add(wait);
+    if (!context.isRoot) wait.subscription = context.subscribe(wait);
+    return promise;
+  }
+
+  /** The error of a refused sender is made here, where its stack shows who was waiting. */
+  async #waitForRoom(value: T, context: ContextNode): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const wait = new SendWait(value, resolve, reject);
+    this.#givers.add(wait);
+    if (!context.isRoot) wait.subscription = context.subscribe(wait);
+    if (!(await promise)) throw this.closedError();
+  }
+}
+
+const done: Promise<void> = Promise.resolve();
+
+// Waiters keep the promise's own resolve and reject: with a closure in between, async stack traces would end here.
+
+class ReceiveWait<T> extends Taker<T> implements Receiver {
+  subscription: Subscription | undefined;
+  readonly #resolve: (received: Received<T>) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(resolve: (received: Received<T>) => void, reject: (reason: unknown) => void) {
+    super();
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  take(value: T): void {
+    this.subscription?.[Symbol.dispose]();
+    this.#resolve({ done: false, value });
+  }
+
+  finish(): void {
+    this.subscription?.[Symbol.dispose]();
+    this.#resolve({ done: true, value: undefined });
+  }
+
+  fail(cause: unknown): void {
+    this.subscription?.[Symbol.dispose]();
+    this.#reject(cause);
+  }
+
+  cancelledBy(cause: unknown): undefined {
+    this.leave();
+    this.#reject(cause);
+  }
+}
+
+class SendWait<T> extends Giver<T> implements Receiver {
+  readonly value: T;
+  subscription: Subscription | undefined;
+  readonly #resolve: (accepted: boolean) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(value: T, resolve: (accepted: boolean) => void, reject: (reason: unknown) => void) {
+    super();
+    this.value = value;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  settle(accepted: boolean): void {
+    this.subscription?.[Symbol.dispose]();
+    this.#resolve(accepted);
+  }
+
+  cancelledBy(cause: unknown): undefined {
+    this.leave();
+    this.#reject(cause);
+  }
+}
+
+/** One loop over a channel. */
+class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #channel: BufferedChannel<T>;
+  readonly #options: WaitOptions | undefined;
+  #left = false;
+
+  constructor(channel: BufferedChannel<T>, options?: WaitOptions) {
+    this.#channel = channel;
+    this.#options = options;
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    return this.#left ? Promise.resolve({ done: true, value: undefined }) : this.#channel.recv(this.#options);
+  }
+
+  return(): Promise<IteratorResult<T, undefined>> {
+    this.#left = true;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
