@@ -34,6 +34,9 @@ const SERVER_METHODS = [
 ];
 const CLIENT_METHODS = ["connect", "sendRequest", "streamSend", "streamClose", "close", "ackEventBatch", "joinWorker"];
 
+/** Where the native code looks for the place of temporary files. */
+const FOLDER_VARIABLE = "TMPDIR";
+
 /** Bytes that all streams of a connection may have under way together, before anybody read them. */
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
@@ -205,15 +208,15 @@ function requireMethods(type: { prototype: object } | undefined, name: string, m
 // it does so, that folder is a fresh one that only we may enter, in memory where the system has such a place.
 function withPrivateTemporaryFolder<T>(construct: () => T): T {
   const folder = makePrivateFolder();
-  const { TMPDIR } = process.env;
+  const before = process.env[FOLDER_VARIABLE];
   const umask = process.umask(0o077);
-  process.env.TMPDIR = folder;
+  process.env[FOLDER_VARIABLE] = folder;
   try {
     return construct();
   } finally {
     process.umask(umask);
-    if (TMPDIR === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = TMPDIR;
+    if (before === undefined) delete process.env[FOLDER_VARIABLE];
+    else process.env[FOLDER_VARIABLE] = before;
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -148,13 +148,14 @@ export class Http3Connection {
     else this.#closeWhenQuiet(-1);
   }
 
-  /** Ends every exchange; `code` is told to the client where the connection still is. */
-  abandon(cause: Error, code?: number): void {
-    for (const exchange of [...this.#exchanges.values()]) exchange.abandon(cause, code);
+  /** Ends every exchange that has not its whole answer. */
+  stop(cause: Error): void {
+    for (const exchange of [...this.#exchanges.values()]) exchange.stop(cause);
   }
 
   lost(reason: string): void {
-    this.abandon(gone(`The connection was lost${reason === "" ? "" : `: ${reason}`}`));
+    const cause = gone(`The connection was lost${reason === "" ? "" : `: ${reason}`}`);
+    for (const exchange of [...this.#exchanges.values()]) exchange.lost(cause);
   }
 
   /** Called every second. */

@@ -153,9 +153,14 @@ export class Http3Exchange implements Exchange {
     else this.#cut(gone("The client gave the request up"), H3_REQUEST_CANCELLED);
   }
 
-  /** The connection is gone, or the server stops. */
-  abandon(cause: Error, code?: number): void {
-    if (!this.#answerDone) this.#cut(cause, code);
+  /** The connection is gone. */
+  lost(cause: Error): void {
+    if (!this.#answerDone) this.#cut(cause);
+  }
+
+  /** The server stops: an answer that only waits for the client to take it may still arrive. */
+  stop(cause: Error): void {
+    if (!this.#answerDone && !this.#out.ending) this.#cut(cause, H3_REQUEST_CANCELLED);
   }
 
   block(): void {

@@ -76,10 +76,18 @@ export class ReceiveBuffer {
   async *#read(): AsyncGenerator<Uint8Array, undefined, undefined> {
     while (!this.#discarded) {
       if (this.#ending?.kind === "failed") throw this.#ending.cause;
-      const chunk = this.#takeFromMemory() ?? (await this.#takeFromDisk());
-      if (chunk !== undefined) yield chunk;
-      else if (this.#ending === undefined) await this.#more();
-      else if (this.#ending.kind === "complete") break;
+      const kept = this.#takeFromMemory();
+      if (kept !== undefined) {
+        yield kept;
+      } else if (this.#spill !== undefined && this.#spill.unread > 0) {
+        const read = await this.#takeFromDisk(this.#spill);
+        if (read !== undefined) yield read;
+      } else if (this.#ending === undefined) {
+        // Nothing may be awaited between the checks above and here: what comes in that gap would wake nobody.
+        await this.#more();
+      } else {
+        break;
+      }
     }
     this.#release();
     return undefined;
@@ -115,9 +123,7 @@ export class ReceiveBuffer {
     return chunk;
   }
 
-  async #takeFromDisk(): Promise<Uint8Array | undefined> {
-    const spill = this.#spill;
-    if (spill === undefined || spill.unread === 0) return undefined;
+  async #takeFromDisk(spill: SpillFile): Promise<Uint8Array | undefined> {
     const chunk = await spill.take(READ_SIZE);
     // The body may have failed or been dropped during the read, and the file with it.
     if (this.#spill === undefined) return undefined;

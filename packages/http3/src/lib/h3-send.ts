@@ -30,6 +30,11 @@ export class SendQueue {
     this.#onFinish = onFinish;
   }
 
+  /** Nothing more will be added. */
+  get ending(): boolean {
+    return this.#ending || this.#head?.fin === true;
+  }
+
   /** Something waits for the peer or the engine. */
   get stalled(): boolean {
     if (this.#finished) return false;

@@ -8,7 +8,6 @@ import { loadCurrentspace } from "./currentspace.ts";
 import type { Http3Endpoint, Http3Engine, Sink } from "./engine.ts";
 import type { Dispatch } from "./exchange.ts";
 import { Http3Client } from "./h3-client.ts";
-import { H3_REQUEST_CANCELLED } from "./h3-codes.ts";
 import { type ConnectionHost, Http3Connection } from "./h3-connection.ts";
 import type { Http3Exchange } from "./h3-exchange.ts";
 import { type Http3Limits, MAX_STREAMS, resolveLimits } from "./h3-limits.ts";
@@ -33,7 +32,7 @@ export interface Http3Listener {
   /** The implementation of QUIC, for people. */
   readonly engine: string;
   readonly port: number;
-  /** Requests whose answer is not complete. */
+  /** Requests whose answer is not complete, or not taken by the client as far as flow control tells. */
   readonly active: number;
   /** Refuses new requests with H3_REQUEST_REJECTED, so that clients repeat them elsewhere, and ends each connection that has none left. */
   drain(): void;
@@ -173,7 +172,7 @@ class Http3Server implements Http3Listener, ConnectionHost {
   async #close(): Promise<void> {
     this.drain();
     const cause = new Error("The server closes");
-    for (const connection of this.#connections.values()) connection.abandon(cause, H3_REQUEST_CANCELLED);
+    for (const connection of this.#connections.values()) connection.stop(cause);
     if (this.#connections.size > 0) await this.#empty();
     this.#sweeper?.clear();
     await this.#endpoint.close();
