@@ -4,23 +4,25 @@
 //
 // No dependencies; runs on any Node.js from 18 on. What the machine lacks is fetched once through npm into
 // .toolchain/ (git-ignored): pnpm always, Node.js only where the running one is too old.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+const { signals } = constants;
 const windows = process.platform === "win32";
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const { engines, packageManager, toolchain } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 let running; // the child that signals are passed on to
-let interrupted = false;
+let interruption; // the signal that asked this process to stop
 // A terminal's Ctrl-C reaches the child by itself; it decides when to stop. SIGTERM reaches only this process.
 process.on("SIGINT", () => {
-  interrupted = true;
+  interruption = "SIGINT";
 });
 process.on("SIGTERM", () => {
-  interrupted = true;
+  interruption = "SIGTERM";
   running?.kill("SIGTERM");
 });
 
@@ -30,9 +32,9 @@ const bin = join(await fetchToolchain(packages), "node_modules", ".bin");
 
 const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1" };
 const PATH = Object.keys(env).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
-env[PATH] = [join(root, "node_modules", ".bin"), ...(ownNode ? [dirname(process.execPath)] : []), bin, env[PATH]].join(
-  delimiter,
-);
+// The pinned pnpm goes before the folder of Node.js: another pnpm may be installed there.
+const folders = [join(root, "node_modules", ".bin"), bin, ...(ownNode ? [dirname(process.execPath)] : []), env[PATH]];
+env[PATH] = folders.join(delimiter);
 
 await installDependencies();
 const [command, ...args] = process.argv.slice(2);
@@ -45,7 +47,7 @@ async function fetchToolchain(specs) {
   const dir = join(home, specs.join("+").replace(/[^\w.@+-]/g, "_"));
   if (existsSync(dir)) return dir;
   removeAbandonedDrafts(home);
-  const draft = `${dir}.${process.pid}`;
+  const draft = `${dir}.draft-${process.pid}`;
   mkdirSync(draft, { recursive: true });
   writeFileSync(join(draft, "package.json"), '{ "private": true }\n');
   const done = showProgress(`Fetching ${specs.join(" and ")} (once)`);
@@ -54,7 +56,7 @@ async function fetchToolchain(specs) {
   done();
   if (code !== 0) {
     rmSync(draft, { recursive: true, force: true });
-    fail(interrupted ? "Interrupted; run the same command to try again." : `npm could not fetch ${specs.join(", ")}.`);
+    fail(`npm could not fetch ${specs.join(", ")}.`);
   }
   try {
     renameSync(draft, dir);
@@ -65,14 +67,12 @@ async function fetchToolchain(specs) {
   return dir;
 }
 
-// An interrupted run may leave its draft behind; its name ends in the id of a process that is no more.
+// A run that was killed leaves its draft behind; its name ends in the id of a process that is no more.
 function removeAbandonedDrafts(home) {
   if (!existsSync(home)) return;
   for (const name of readdirSync(home)) {
-    const pid = Number(/\.(\d+)$/.exec(name)?.[1]);
-    if (name.includes("pnpm@") && pid > 0 && /\.\d+\.\d+\.\d+\.\d+$/.test(name) && !isRunning(pid)) {
-      rmSync(join(home, name), { recursive: true, force: true });
-    }
+    const pid = Number(/\.draft-(\d+)$/.exec(name)?.[1]);
+    if (pid === process.pid || (pid > 0 && !isRunning(pid))) rmSync(join(home, name), { recursive: true, force: true });
   }
 }
 
@@ -94,15 +94,20 @@ async function installDependencies() {
   const args = ["install", "--frozen-lockfile", `--reporter=${reporter}`];
   let code = await run("pnpm", args, env, ["inherit", 2, "inherit"]);
   // The silent report hides the reason of a failure: say it by running again, aloud.
-  if (code !== 0 && !first && !interrupted) code = await run("pnpm", ["install", "--frozen-lockfile"], env);
-  if (code !== 0) fail(interrupted ? "Interrupted; run the same command to try again." : "pnpm install failed.");
+  if (code !== 0 && !first && !interruption) code = await run("pnpm", ["install", "--frozen-lockfile"], env);
+  if (code !== 0) fail("pnpm install failed.");
 }
 
+// The exit code, as a shell would give it: 127 when there is no such program, 128 and more after a signal.
 function run(file, argv, environment, stdio = "inherit") {
+  if (interruption) fail(); // it came between two children
   return new Promise((settle) => {
     running = spawn(file, argv, { cwd: root, env: environment, stdio, shell: windows });
-    running.on("error", (error) => fail(`${file}: ${error.message}`));
-    running.on("exit", (code, signal) => settle(signal === null ? (code ?? 1) : 128 + (signal === "SIGINT" ? 2 : 15)));
+    running.on("error", (error) => {
+      console.error(`${file}: ${error.code === "ENOENT" ? "no such program" : error.message}`);
+      settle(127);
+    });
+    running.on("exit", (code, signal) => settle(signal === null ? code : 128 + signals[signal]));
   });
 }
 
@@ -124,8 +129,8 @@ function showProgress(text) {
 }
 
 function fail(message) {
-  console.error(message);
-  process.exit(interrupted ? 130 : 1);
+  console.error(interruption ? "Interrupted; run the same command to try again." : message);
+  process.exit(interruption ? 128 + signals[interruption] : 1);
 }
 
 // `range` is always of the form ">=major.minor".

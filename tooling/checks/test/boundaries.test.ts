@@ -2,18 +2,18 @@ import { expect, test } from "vitest";
 import { boundaries } from "../src/boundaries.ts";
 import { type Files, linesOf, manifest, plant } from "./plant.ts";
 
-async function found(files: Files = {}): Promise<string[]> {
+function found(files: Files = {}): string[] {
   using planted = plant(files);
-  return linesOf(await boundaries(planted.workspace));
+  return linesOf(boundaries(planted.workspace));
 }
 
 const concurrency = "packages/concurrency";
 const onConcurrency = { dependencies: { "@proj/concurrency": "workspace:^" } };
 const resilience = { "packages/resilience/package.json": manifest("@proj/resilience", onConcurrency) };
 
-test("a sound workspace has nothing to report", async () => {
+test("a sound workspace has nothing to report", () => {
   expect(
-    await found({
+    found({
       ...resilience,
       "packages/resilience/src/index.ts":
         'export { retry } from "./lib/retry.ts";\nexport type { Policy } from "./lib/retry.ts";\n',
@@ -36,16 +36,16 @@ test.each([
   ["an import inside a type", 'export type Policy = import("@proj/resilience").Policy;'],
   ["require", 'export const old = require("@proj/resilience");'],
   ["import.meta.resolve", 'export const url = import.meta.resolve("@proj/resilience");'],
-])("%s that points upwards is reported with its line", async (_, code) => {
-  expect(await found({ ...resilience, [`${concurrency}/src/lib/up.ts`]: `\n${code}\n` })).toEqual([
+])("%s that points upwards is reported with its line", (_, code) => {
+  expect(found({ ...resilience, [`${concurrency}/src/lib/up.ts`]: `\n${code}\n` })).toEqual([
     `${concurrency}/src/lib/up.ts:2 @proj/concurrency → @proj/resilience: may import nothing but node:; declare the smallest interface that you call instead`,
   ]);
 });
 
 test.each(["src/lib/up.test.ts", "src/lib/up.test-d.ts", "test/up.test.ts", "bench/up.bench.ts"])(
   "an import that points upwards is reported in %s too",
-  async (file) => {
-    const [line, ...others] = await found({
+  (file) => {
+    const [line, ...others] = found({
       ...resilience,
       [`${concurrency}/${file}`]: 'import "@proj/resilience";\n',
     });
@@ -54,8 +54,8 @@ test.each(["src/lib/up.test.ts", "src/lib/up.test-d.ts", "test/up.test.ts", "ben
   },
 );
 
-test("packages of one layer do not know one another", async () => {
-  const [line] = await found({
+test("packages of one layer do not know one another", () => {
+  const [line] = found({
     ...resilience,
     "packages/memory/package.json": manifest("@proj/memory", {}),
     "packages/memory/src/lib/cache.ts": 'import "@proj/resilience";\n',
@@ -65,8 +65,8 @@ test("packages of one layer do not know one another", async () => {
 
 test.each(["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"])(
   "an upward edge in %s of a manifest is reported with its line",
-  async (kind) => {
-    const [line, ...others] = await found({
+  (kind) => {
+    const [line, ...others] = found({
       "packages/resilience/package.json": manifest("@proj/resilience"),
       [`${concurrency}/package.json`]: manifest("@proj/concurrency", { [kind]: { "@proj/resilience": "workspace:^" } }),
     });
@@ -77,8 +77,8 @@ test.each(["dependencies", "devDependencies", "peerDependencies", "optionalDepen
   },
 );
 
-test("a path that leads upwards through tooling is reported with every step", async () => {
-  const lines = await found({
+test("a path that leads upwards through tooling is reported with every step", () => {
+  const lines = found({
     "packages/http3/package.json": manifest("@proj/http3"),
     "tooling/bench/package.json": {
       name: "@tooling/bench",
@@ -93,8 +93,8 @@ test("a path that leads upwards through tooling is reported with every step", as
   expect(lines[0]).toContain("@proj/concurrency → @tooling/bench → @proj/http3: dependencies lead upwards");
 });
 
-test("a circle of packages is reported with every step", async () => {
-  const lines = await found({
+test("a circle of packages is reported with every step", () => {
+  const lines = found({
     "tooling/one/package.json": {
       name: "@tooling/one",
       private: true,
@@ -109,8 +109,8 @@ test("a circle of packages is reported with every step", async () => {
   expect(lines[0]).toContain("@tooling/one → @tooling/two → @tooling/one: a circle of packages");
 });
 
-test("tooling is for tests and benches, not for what users run", async () => {
-  const lines = await found({
+test("tooling is for tests and benches, not for what users run", () => {
+  const lines = found({
     "tooling/bench/package.json": { name: "@tooling/bench", private: true, exports: { ".": "./src/index.ts" } },
     [`${concurrency}/package.json`]: manifest("@proj/concurrency", {
       dependencies: { "@tooling/bench": "workspace:^" },
@@ -123,28 +123,28 @@ test("tooling is for tests and benches, not for what users run", async () => {
   expect(lines[1]).toContain("src/lib/shipped.ts:1 @proj/concurrency → @tooling/bench: tooling is private");
 });
 
-test("a third-party dependency needs its place in the table", async () => {
-  const [line] = await found({
+test("a third-party dependency needs its place in the table", () => {
+  const [line] = found({
     [`${concurrency}/package.json`]: manifest("@proj/concurrency", { dependencies: { "left-pad": "1.0.0" } }),
   });
   expect(line).toContain("dependencies: left-pad is not allowed for @proj/concurrency");
 });
 
-test("a dependency that the table calls optional stays optional", async () => {
+test("a dependency that the table calls optional stays optional", () => {
   const http3 = (kind: string) => ({
     "packages/http3/package.json": manifest("@proj/http3", { [kind]: { "@currentspace/http3": "1.0.0" } }),
   });
-  expect(await found(http3("optionalDependencies"))).toEqual([]);
-  expect((await found(http3("dependencies")))[0]).toContain("@currentspace/http3 must stay optional");
+  expect(found(http3("optionalDependencies"))).toEqual([]);
+  expect(found(http3("dependencies"))[0]).toContain("@currentspace/http3 must stay optional");
 });
 
-test("a package without a row in the table is reported", async () => {
-  const [line] = await found({ "packages/new/package.json": manifest("@proj/new") });
+test("a package without a row in the table is reported", () => {
+  const [line] = found({ "packages/new/package.json": manifest("@proj/new") });
   expect(line).toContain("@proj/new has no row in tooling/checks/src/graph.ts");
 });
 
-test("what is imported is declared, and for users when users run it", async () => {
-  const lines = await found({
+test("what is imported is declared, and for users when users run it", () => {
+  const lines = found({
     ...resilience,
     "packages/resilience/package.json": manifest("@proj/resilience", { devDependencies: { zod: "4.0.0" } }),
     "packages/resilience/src/lib/a.ts": 'import "zod/v4";\nimport "vitest";\nimport "@proj/concurrency";\n',
@@ -167,8 +167,8 @@ test.each([
   ['import "./other";', "write the file's extension"],
   ['import "fs/promises";', 'write "node:fs/promises"'],
   ['import "#other";', "subpath imports are not used here"],
-])("%s is reported", async (code, message) => {
-  const [line, ...others] = await found({ ...resilience, "packages/resilience/src/lib/a.ts": `${code}\n` });
+])("%s is reported", (code, message) => {
+  const [line, ...others] = found({ ...resilience, "packages/resilience/src/lib/a.ts": `${code}\n` });
   expect(line).toContain("packages/resilience/src/lib/a.ts:1 ");
   expect(line).toContain(message);
   expect(others).toEqual([]);
@@ -180,15 +180,15 @@ test.each([
   'export { double as default } from "./lib/double.ts";',
   "export const here = 1;",
   'import "./lib/double.ts";',
-])("an entry with %s is reported", async (code) => {
-  const lines = await found({
+])("an entry with %s is reported", (code) => {
+  const lines = found({
     [`${concurrency}/src/index.ts`]: `export { double } from "./lib/double.ts";\n${code}\n`,
   });
   expect(lines).toEqual([`${concurrency}/src/index.ts:2 an entry holds named re-exports only: move this to src/lib`]);
 });
 
-test("files that import each other in a circle are reported with the way round", async () => {
-  const lines = await found({
+test("files that import each other in a circle are reported with the way round", () => {
+  const lines = found({
     [`${concurrency}/src/lib/a.ts`]: 'import "./b.ts";\n',
     [`${concurrency}/src/lib/b.ts`]: 'import type { C } from "./c.ts";\nexport type B = C;\n',
     [`${concurrency}/src/lib/c.ts`]: 'import "./a.ts";\nexport type C = 1;\n',
@@ -198,7 +198,7 @@ test("files that import each other in a circle are reported with the way round",
   ]);
 });
 
-test("text that only looks like an import is left alone", async () => {
+test("text that only looks like an import is left alone", () => {
   const code = '// import "@proj/resilience"\nexport const text = `import "@proj/resilience"`;\n';
-  expect(await found({ ...resilience, [`${concurrency}/src/lib/text.ts`]: code })).toEqual([]);
+  expect(found({ ...resilience, [`${concurrency}/src/lib/text.ts`]: code })).toEqual([]);
 });

@@ -6,17 +6,17 @@ vi.setConfig({ testTimeout: 90_000 }); // compiles, on slow machines too
 
 const file = "packages/concurrency/src/lib/planted.ts";
 
-async function found(code: string, names: string): Promise<string[]> {
+function found(code: string, names: string): string[] {
   using planted = plant({
     [file]: code,
     "packages/concurrency/src/index.ts": `export { ${names} } from "./lib/planted.ts";\n`,
   });
-  return linesOf(await docs(planted.workspace));
+  return linesOf(docs(planted.workspace));
 }
 
 const example = "@example\n * ```ts\n * 1;\n * ```";
 
-test("documented exports have nothing to report", async () => {
+test("documented exports have nothing to report", () => {
   const code = `
 /** Opens it. ${example} */
 export function open(path: string, options: OpenOptions = {}): Door { return new Door(path, options); }
@@ -42,7 +42,7 @@ export class MissingDoorError extends Error {
 /** Wide open. */
 export const wide = true;
 `;
-  expect(await found(code, "open, type OpenOptions, Door, MissingDoorError, wide")).toEqual([]);
+  expect(found(code, "open, type OpenOptions, Door, MissingDoorError, wide")).toEqual([]);
 });
 
 test.each([
@@ -60,13 +60,13 @@ test.each([
   [`/** Says it. ${example} */\nexport class f {\n  static run(): void {}\n}`, "f.run has no doc comment"],
   [`/** Says it. */\nexport class f extends Error {\n  readonly limit = 1;\n}`, "f.limit has no doc comment"],
   [`/** Says it. */\nexport const f = {\n  run(): void {},\n};`, "f.run has no doc comment"],
-])("%s is reported", async (code, message) => {
-  const lines = await found(`${code}\n`, "f");
+])("%s is reported", (code, message) => {
+  const lines = found(`${code}\n`, "f");
   expect(lines.join("\n")).toContain(message);
   expect(lines[0]).toMatch(new RegExp(`^${file}:\\d+ f`));
 });
 
-test("a member that implements a documented one inherits its comment", async () => {
+test("a member that implements a documented one inherits its comment", () => {
   const code = `
 /** A port. */
 export interface Port {
@@ -78,16 +78,16 @@ export class Wire implements Port {
   send(): void {}
 }
 `;
-  expect(await found(code, "type Port, Wire")).toEqual([]);
+  expect(found(code, "type Port, Wire")).toEqual([]);
 });
 
-test("the place of the problem is the line of the name", async () => {
-  const [line] = await found(`\n/** Says it. */\nexport interface F {\n  readonly timeout: number;\n}\n`, "type F");
+test("the place of the problem is the line of the name", () => {
+  const [line] = found(`\n/** Says it. */\nexport interface F {\n  readonly timeout: number;\n}\n`, "type F");
   expect(line).toMatch(new RegExp(`^${file}:4 `));
 });
 
-test("what is not exported needs no comment", async () => {
-  expect(await found(`function hidden(): void {}\n/** Shown. */\nexport const shown = hidden;\n`, "shown")).toEqual([
+test("what is not exported needs no comment", () => {
+  expect(found(`function hidden(): void {}\n/** Shown. */\nexport const shown = hidden;\n`, "shown")).toEqual([
     `${file}:3 shown has no example: add @example with a \`\`\`ts block that runs`,
   ]);
 });

@@ -2,17 +2,17 @@ import { expect, test } from "vitest";
 import { text } from "../src/text.ts";
 import { linesOf, plant } from "./plant.ts";
 
-async function found(file: string, content: string): Promise<string[]> {
+function found(file: string, content: string): string[] {
   using planted = plant({ [file]: content });
-  return linesOf(await text(planted.workspace));
+  return linesOf(text(planted.workspace));
 }
 
 // Put together here, because this file is checked too.
 const host = `https://registry.${"npmjs"}.org/left-pad`;
 const unfinished = "TO" + "DO";
 
-test("a sound workspace has nothing to report", async () => {
-  expect(await found("docs/a.md", "See ./work/ and https://example.org/root/ and a/home/b/ and `work`.\n")).toEqual([]);
+test("a sound workspace has nothing to report", () => {
+  expect(found("docs/a.md", "See ./work/ and https://example.org/root/ and a/home/b/ and `work`.\n")).toEqual([]);
 });
 
 test.each([
@@ -22,14 +22,14 @@ test.each([
   ["apps/web/README.md", `cd ${"/wo"}rk/main`, "names a path of one machine"],
   ["packages/concurrency/README.md", `ls ${"/ho"}me/ann/proj`, "names a path of one machine"],
   ["packages/concurrency/test/a.test.ts", `// ${unfinished}: more`, "marks unfinished work"],
-])("in %s, %s is reported", async (file, line, message) => {
-  const lines = await found(file, `fine\n${line}\n`);
+])("in %s, %s is reported", (file, line, message) => {
+  const lines = found(file, `fine\n${line}\n`);
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain(`${file}:2 `);
   expect(lines[0]).toContain(message);
 });
 
-test("what is installed, built or no text is not looked at", async () => {
+test("what is installed, built or no text is not looked at", () => {
   using planted = plant({
     "packages/concurrency/dist/a.js": unfinished,
     "packages/concurrency/node_modules/a/a.js": unfinished,
@@ -37,5 +37,5 @@ test("what is installed, built or no text is not looked at", async () => {
     "apps/web/data/a.txt": unfinished,
     "docs/a.bin": `\0${unfinished}`,
   });
-  expect(linesOf(await text(planted.workspace))).toEqual([]);
+  expect(linesOf(text(planted.workspace))).toEqual([]);
 });
