@@ -9,4 +9,12 @@ export {
   type ServerBenchmarkOptions,
   serverBenchmark,
 } from "./lib/benchmark.ts";
-export { type H2loadOptions, h2load, type Load, type LoadResult, type LoadTarget } from "./lib/load.ts";
+export {
+  type H2loadOptions,
+  h2load,
+  type Load,
+  type LoadOptions,
+  type LoadResult,
+  type LoadTarget,
+  wrk,
+} from "./lib/load.ts";

@@ -26,7 +26,7 @@ export interface OperationBenchmarkOptions extends Comparison {
 export interface ServerBenchmarkOptions extends Comparison {
   /** By name: a function that starts the server on a free port and returns its URL. Its process ends with the round. */
   readonly cases: Readonly<Record<string, () => string | Promise<string>>>;
-  /** Sends requests to the URL from a process of its own, such as `h2load({ connections: 64 })`. */
+  /** Sends requests to the URL from a process of its own, such as `wrk({ connections: 64 })`. */
   readonly load: Load;
   /** What to compare between the servers before they are measured, such as an answer's body; default: nothing. */
   readonly check?: (url: string) => unknown;
@@ -86,7 +86,7 @@ export function benchmark(title: string, options: OperationBenchmarkOptions): Op
  * export const benchmarks = [
  *   serverBenchmark("GET of 27 bytes of JSON over HTTP/1.1", {
  *     ours: "@proj/http3",
- *     load: h2load({ protocol: "http/1.1", connections: 64 }),
+ *     load: wrk({ connections: 64 }),
  *     cases: {
  *       "@proj/http3": async () => (await serve(() => Response.json({ hello: "world" }))).url,
  *       "node:http": async () => {

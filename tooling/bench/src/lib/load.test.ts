@@ -2,11 +2,12 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { testWithTools } from "@tooling/testing";
 import { expect, test as plainTest } from "vitest";
-import { h2load, parseH2load } from "./load.ts";
+import { h2load, parseH2load, parseWrk, wrk } from "./load.ts";
 
-const test = testWithTools("h2load");
+const test = testWithTools("h2load", "wrk");
 
 async function listen(server: Pick<Server, "listen" | "address" | "once">): Promise<string> {
   server.listen(0);
@@ -14,26 +15,36 @@ async function listen(server: Pick<Server, "listen" | "address" | "once">): Prom
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test("counts the answers of HTTP/1.1", { timeout: 60_000 }, async () => {
+test("wrk counts the answers of HTTP/1.1", { timeout: 60_000 }, async () => {
   let seen = 0;
-  const server = createServer((request, response) => {
+  let posts = 0;
+  const server = createServer(async (request, response) => {
     seen++;
-    expect(request.headers["x-test"]).toBe("yes");
+    const body = await text(request);
+    if (request.method === "POST" && body === 'a "body" ]] \\n\n' && request.headers["x-test"] === "yes") posts++;
+    response.statusMessage = ""; // as some servers answer
     response.end("hello");
   });
   const url = await listen(server);
-  const { requests, failed, seconds } = await h2load({ connections: 2, headers: { "x-test": "yes" } })({
-    url,
-    seconds: 1,
-  });
+  const load = wrk({ connections: 2, headers: { "x-test": "yes" }, body: 'a "body" ]] \\n\n' });
+  const { requests, failed, seconds } = await load({ url, seconds: 1 });
   expect(failed).toBe(0);
   expect(requests).toBeGreaterThan(0);
   expect(Math.abs(requests - seen)).toBeLessThanOrEqual(4); // cut off at the end of the time
+  expect(posts).toBe(seen);
   expect(seconds).toBeGreaterThan(0.5);
   server.close();
 });
 
-test("posts a body over HTTP/2 and tells failures from answers", { timeout: 60_000 }, async () => {
+test("wrk tells failures from answers", { timeout: 60_000 }, async () => {
+  let count = 0;
+  const server = createServer((_request, response) => response.writeHead(++count % 2 === 0 ? 200 : 500).end());
+  const { requests, failed } = await wrk({ connections: 1 })({ url: await listen(server), seconds: 1 });
+  expect(Math.abs(requests - failed)).toBeLessThanOrEqual(1);
+  server.close();
+});
+
+test("h2load posts a body over HTTP/2 and tells failures from answers", { timeout: 60_000 }, async () => {
   let good = true;
   const server = createHttp2Server((request, response) => {
     let body = "";
@@ -43,7 +54,7 @@ test("posts a body over HTTP/2 and tells failures from answers", { timeout: 60_0
     request.on("end", () => response.writeHead(good && body === "ping" && request.method === "POST" ? 200 : 500).end());
   });
   const url = await listen(server as unknown as Server); // as much of a Server as listen() needs
-  const load = h2load({ protocol: "h2", connections: 1, streams: 4, body: "ping" });
+  const load = h2load({ connections: 1, streams: 4, body: "ping" });
   expect(await load({ url, seconds: 1 })).toMatchObject({ failed: 0 });
   good = false;
   const bad = await load({ url, seconds: 1 });
@@ -52,6 +63,15 @@ test("posts a body over HTTP/2 and tells failures from answers", { timeout: 60_0
   server.close();
 });
 
+test("a script that wrk cannot read is an error, not a load of plain GET requests", { timeout: 60_000 }, async () => {
+  const server = createServer((_request, response) => response.end());
+  const url = await listen(server);
+  const load = wrk({ connections: 1, body: "]=====] this ends the string early" });
+  await expect(load({ url, seconds: 1 })).rejects.toThrow("wrk ended with 0");
+  server.close();
+});
+
 plainTest("a report that cannot be read is an error", () => {
   expect(() => parseH2load("all is well")).toThrow("Cannot read h2load's report: all is well");
+  expect(() => parseWrk("all is well")).toThrow("Cannot read wrk's report: all is well");
 });
