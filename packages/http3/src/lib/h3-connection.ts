@@ -48,6 +48,7 @@ export class Http3Connection {
   #resetsLeft = RESET_BURST;
   #resetsAt: number;
   #retiring = false;
+  #closing = false;
 
   constructor(id: number, endpoint: Http3Endpoint, address: string, port: number, host: ConnectionHost) {
     this.id = id;
@@ -82,7 +83,7 @@ export class Http3Connection {
       if (fin) known.receiveEnd();
       return;
     }
-    if (this.#host.draining) {
+    if (this.#host.draining || this.#closing) {
       this.endpoint.reset(this.id, stream, H3_REQUEST_REJECTED);
       return;
     }
@@ -201,6 +202,9 @@ export class Http3Connection {
   }
 
   #close(code: number, reason: string): void {
+    // Each close starts the engine's moment of grace anew: a client could keep a connection alive with what ends it.
+    if (this.#closing) return;
+    this.#closing = true;
     this.endpoint.closeConnection(this.id, code, reason);
   }
 }
