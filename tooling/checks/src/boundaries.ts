@@ -77,7 +77,8 @@ function sourceProblems(workspace: Workspace, pkg: Package): Problem[] {
     for (const found of importsOf(source)) {
       const message = importProblem(workspace, pkg, file, found);
       if (message !== undefined) report(found.line, message);
-      if (found.specifier.startsWith(".")) local.push(resolve(dirname(file), found.specifier));
+      // Types that know each other are harmless: nothing is loaded in the wrong order.
+      if (found.specifier.startsWith(".") && !found.typeOnly) local.push(resolve(dirname(file), found.specifier));
     }
     links.set(file, local);
     if (pkg.group === "packages" && entriesOf(pkg).includes(file)) {

@@ -54,7 +54,7 @@ function exportGaps(checker: ts.TypeChecker, symbol: ts.Symbol, name: string, pk
   }
   for (const member of membersOf(checker, symbol, declarations)) {
     const [own] = ownDeclarations(member, pkg);
-    if (own && !isDocumented(checker, member)) {
+    if (own && !isDocumented(checker, member) && !isPlatformMember(checker, own)) {
       const message = `${name}.${memberName(checker, member)} has no doc comment: say what it means, its unit and its default`;
       gaps.push({ declaration: own, message });
     }
@@ -115,6 +115,16 @@ function isPublicMember(member: ts.ClassElement): boolean {
 function isErrorMember(checker: ts.TypeChecker, member: ts.Symbol): boolean {
   const parent = member.declarations?.[0]?.parent;
   return parent !== undefined && ts.isClassDeclaration(parent) && isError(checker, checker.getTypeAtLocation(parent));
+}
+
+// A class that implements an interface of the platform need not explain it again.
+function isPlatformMember(checker: ts.TypeChecker, member: ts.Declaration): boolean {
+  const { parent } = member;
+  if (!ts.isClassDeclaration(parent)) return false;
+  const name = ts.getNameOfDeclaration(member)?.getText() ?? "";
+  return (parent.heritageClauses ?? [])
+    .flatMap(({ types }) => types.map((type) => checker.getTypeAtLocation(type).getProperty(name)))
+    .some((found) => found?.declarations?.some((each) => each.getSourceFile().isDeclarationFile));
 }
 
 function isError(checker: ts.TypeChecker, type: ts.Type): boolean {

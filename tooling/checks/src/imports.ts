@@ -7,6 +7,8 @@ export interface Import {
   readonly line: number;
   /** `re-export` is `export … from`; `dynamic` is `import()`, `import("…")` in a type, `require()` or the like. */
   readonly kind: "import" | "re-export" | "dynamic";
+  /** Nothing of it is left at run time. */
+  readonly typeOnly: boolean;
 }
 
 export function parse(file: string): ts.SourceFile {
@@ -20,20 +22,26 @@ export function lineOf(source: ts.SourceFile, node: ts.Node): number {
 /** Every module the file names, types included. A computed `import(name)` cannot be known and is left out. */
 export function importsOf(source: ts.SourceFile): Import[] {
   const found: Import[] = [];
-  const add = (node: ts.Node | undefined, kind: Import["kind"]) => {
-    if (node && ts.isStringLiteralLike(node)) found.push({ specifier: node.text, line: lineOf(source, node), kind });
+  const add = (node: ts.Node | undefined, kind: Import["kind"], typeOnly = false) => {
+    if (!node || !ts.isStringLiteralLike(node)) return;
+    found.push({ specifier: node.text, line: lineOf(source, node), kind, typeOnly });
   };
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, "import");
-    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, "re-export");
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, "import", isTypeOnly(node));
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, "re-export", node.isTypeOnly);
     else if (ts.isExternalModuleReference(node)) add(node.expression, "dynamic");
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, "dynamic");
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      add(node.argument.literal, "dynamic", true);
     else if (ts.isCallExpression(node) && loadsModule(node.expression)) add(node.arguments[0], "dynamic");
-    else if (ts.isModuleDeclaration(node) && ts.isStringLiteral(node.name)) add(node.name, "dynamic");
+    else if (ts.isModuleDeclaration(node) && ts.isStringLiteral(node.name)) add(node.name, "dynamic", true);
     ts.forEachChild(node, visit);
   };
   visit(source);
   return found;
+}
+
+function isTypeOnly({ importClause }: ts.ImportDeclaration): boolean {
+  return importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
 }
 
 // import(…), require(…), require.resolve(…), import.meta.resolve(…)

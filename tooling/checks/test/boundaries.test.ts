@@ -190,12 +190,20 @@ test.each([
 test("files that import each other in a circle are reported with the way round", () => {
   const lines = found({
     [`${concurrency}/src/lib/a.ts`]: 'import "./b.ts";\n',
-    [`${concurrency}/src/lib/b.ts`]: 'import type { C } from "./c.ts";\nexport type B = C;\n',
+    [`${concurrency}/src/lib/b.ts`]: 'import { type C } from "./c.ts";\nexport type B = C;\n',
     [`${concurrency}/src/lib/c.ts`]: 'import "./a.ts";\nexport type C = 1;\n',
   });
   expect(lines).toEqual([
     `${concurrency}/src/lib/a.ts:1 files import each other in a circle: src/lib/a.ts → src/lib/b.ts → src/lib/c.ts → src/lib/a.ts; move what they share below both`,
   ]);
+});
+
+test("files that know each other only by type are no circle", () => {
+  const lines = found({
+    [`${concurrency}/src/lib/a.ts`]: 'import "./b.ts";\nexport type A = 1;\n',
+    [`${concurrency}/src/lib/b.ts`]: 'import type { A } from "./a.ts";\nexport type B = A | import("./a.ts").A;\n',
+  });
+  expect(lines).toEqual([]);
 });
 
 test("text that only looks like an import is left alone", () => {

@@ -81,6 +81,18 @@ export class Wire implements Port {
   expect(found(code, "type Port, Wire")).toEqual([]);
 });
 
+test("a member that implements one of the platform needs no comment", () => {
+  const code = `
+/** A message. ${example} */
+export class Message implements Pick<Response, "ok" | "status"> {
+  readonly ok = true;
+  get status(): number { return 200; }
+  readonly own = 1;
+}
+`;
+  expect(found(code, "Message")).toEqual([expect.stringContaining("Message.own has no doc comment")]);
+});
+
 test("the place of the problem is the line of the name", () => {
   const [line] = found(`\n/** Says it. */\nexport interface F {\n  readonly timeout: number;\n}\n`, "type F");
   expect(line).toMatch(new RegExp(`^${file}:4 `));
