@@ -36,7 +36,8 @@ export class ChunkReader implements AsyncIterableIterator<Uint8Array, undefined>
   }
 
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    this.#detach();
+    // The listener for errors stays: without one, an error would end the process.
+    this.#stream.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
     this.#stream.pause();
     this.#queue.length = 0;
     this.#finish("ended");
@@ -63,8 +64,7 @@ export class ChunkReader implements AsyncIterableIterator<Uint8Array, undefined>
   readonly #onError = (cause: Error): void => this.#finish(cause);
 
   readonly #onClose = (): void => {
-    this.#finish(lost());
-    this.#detach();
+    if (this.#end === undefined) this.#finish(lost());
   };
 
   #finish(end: "ended" | Error): void {
@@ -74,11 +74,6 @@ export class ChunkReader implements AsyncIterableIterator<Uint8Array, undefined>
     this.#waiter = undefined;
     if (end === "ended") waiter?.resolve(done);
     else waiter?.reject(end);
-  }
-
-  #detach(): void {
-    this.#stream.off("data", this.#onData).off("end", this.#onEnd).off("close", this.#onClose);
-    if (this.#stream.destroyed) this.#stream.off("error", this.#onError);
   }
 }
 

@@ -1,5 +1,5 @@
 // The core: turns each exchange into a call of the handler inside a context of its own, and its outcome into an answer.
-import { type Clock, Context, type OwnedContext } from "@proj/concurrency";
+import { type Clock, Context, type OwnedContext, TimeoutError } from "@proj/concurrency";
 import { DrainTimeoutError } from "./drain-timeout-error.ts";
 import type { Dispatch, Exchange, Protocol } from "./exchange.ts";
 import type { Handler, Params, RequestContext } from "./handler.ts";
@@ -199,7 +199,7 @@ class Run {
 
   /** An answer for the client that waits for longer than it said it would. */
   #timedOut(): Response | undefined {
-    if (this.#context.deadline > this.#options.clock.now()) return undefined;
+    if (!(this.#context.cause instanceof TimeoutError)) return undefined;
     return new HttpProblem({ status: 504, detail: "The deadline of the request has passed" }).toResponse();
   }
 

@@ -16,6 +16,7 @@ export class H2Exchange implements Exchange {
   #continues: boolean;
   #reading = false;
   #ended = false;
+  #cut = false;
   #abort: ((cause: Error) => void) | undefined;
   #resumeWriting: (() => void) | undefined;
 
@@ -65,7 +66,12 @@ export class H2Exchange implements Exchange {
 
   head(status: number, headers: string[]): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
-    this.#stream.respond(withStatus(status, headers));
+    // Node ends a stream before it resets it, which makes a truncated body look complete. While it waits for trailers
+    // the end is not sent.
+    this.#stream.respond(withStatus(status, headers), { waitForTrailers: true });
+    this.#stream.once("wantTrailers", () => {
+      if (!this.#cut) this.#stream.sendTrailers({});
+    });
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
@@ -85,6 +91,7 @@ export class H2Exchange implements Exchange {
 
   reset(): void {
     this.#ended = true;
+    this.#cut = true;
     this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
 
