@@ -1,3 +1,4 @@
+export { type BackgroundOptions, background } from "./lib/background.ts";
 export { CancelledError } from "./lib/cancelled-error.ts";
 export {
   type Channel,
@@ -14,8 +15,15 @@ export { Context, type OwnedContext, type Task } from "./lib/context.ts";
 export type { ExtractOptions, HeaderSource, HeaderTarget } from "./lib/context-headers.ts";
 export { ContextKey, type ContextValue } from "./lib/context-key.ts";
 export type { DeriveOptions } from "./lib/derive.ts";
+export { type FixedWindowOptions, fixedWindow } from "./lib/fixed-window.ts";
+export { type LeakyBucketOptions, leakyBucket } from "./lib/leaky-bucket.ts";
 export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
 export { QueueFullError } from "./lib/queue-full-error.ts";
+export { RateLimitedError } from "./lib/rate-limited-error.ts";
+export type { RateLimitDecision, RateLimiter, TakeOptions } from "./lib/rate-limiter.ts";
+export { all, byKey } from "./lib/rate-limiter-all.ts";
+export { type RateLimitHeadersOptions, rateLimitHeaders } from "./lib/rate-limiter-headers.ts";
+export type { MeteredLimiterOptions } from "./lib/rate-limiter-metered.ts";
 export { type Reentry, ReentryError } from "./lib/reentry.ts";
 export {
   type AfterCase,
@@ -37,4 +45,19 @@ export {
   type SemaphoreOptions,
   type TryAcquireOptions,
 } from "./lib/semaphore.ts";
+export type {
+  Health,
+  Service,
+  ServiceControl,
+  ServiceReport,
+  ServiceState,
+  SupervisorEvent,
+  SupervisorReport,
+} from "./lib/service.ts";
+export type { ProcessPort } from "./lib/shutdown-signals.ts";
+export { type SlidingWindowOptions, slidingWindow } from "./lib/sliding-window.ts";
+export { type RunOptions, Supervisor } from "./lib/supervisor.ts";
+export { RestartLimitError, StopTimeoutError } from "./lib/supervisor-errors.ts";
+export type { SupervisorOptions } from "./lib/supervisor-options.ts";
 export { TimeoutError } from "./lib/timeout-error.ts";
+export { type TokenBucketOptions, type TokenBucketSpec, tokenBucket } from "./lib/token-bucket.ts";

@@ -10,8 +10,7 @@ import {
   injectTimeout,
 } from "./context-headers.ts";
 import type { ContextKey } from "./context-key.ts";
-import { ContextNode } from "./context-node.ts";
-import { type DeriveOptions, derive, nodeOf } from "./derive.ts";
+import { type DeriveOptions, derive, detach, nodeOf } from "./derive.ts";
 
 /**
  * What a piece of work knows about the call it belongs to: whether it is still wanted, until when, and the values that
@@ -93,8 +92,7 @@ export const Context = {
    * ```
    */
   detach(context: Context = currentNode()): Context {
-    const { clock, values } = nodeOf("detach a context", "context", context);
-    return new ContextNode({ clock, values, deadline: Number.POSITIVE_INFINITY, isRoot: true });
+    return detach(nodeOf("detach a context", "context", context));
   },
 
   /**

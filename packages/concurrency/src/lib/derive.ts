@@ -54,6 +54,11 @@ export function derive(options: DeriveOptions, action = "derive a context"): Con
   });
 }
 
+/** A root with the values and the clock of a context, or with another clock. */
+export function detach(node: ContextNode, clock: Clock = node.clock): ContextNode {
+  return new ContextNode({ clock, values: node.values, deadline: never, isRoot: true });
+}
+
 /** The context to wait and to work in, when a caller may have passed a signal or another context. */
 export function contextFor(action: string, signal: AbortSignal | Context | undefined): ContextNode {
   if (signal === undefined) return currentNode();
