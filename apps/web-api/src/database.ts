@@ -49,8 +49,9 @@ export function isDiskFull(error: unknown): boolean {
 const fullCodes = new Set<unknown>([13, 4874]);
 
 function migrate(database: DatabaseSync): void {
+  if (schemaVersion(database) === migrations.length) return; // without a write: it must work on a full disk too
   inTransaction(database, () => {
-    const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
+    const version = schemaVersion(database); // another process may have been faster
     if (version > migrations.length) {
       throw new Error(
         `Cannot open the database: it has schema version ${version}, this program knows ${migrations.length}. Start the newer program, or choose another data folder`,
@@ -59,4 +60,9 @@ function migrate(database: DatabaseSync): void {
     for (const step of migrations.slice(version)) database.exec(step);
     database.exec(`PRAGMA user_version = ${migrations.length}`);
   });
+}
+
+function schemaVersion(database: DatabaseSync): number {
+  const row = database.prepare("PRAGMA user_version").get() as { user_version: number }; // always there, 0 at first
+  return row.user_version;
 }

@@ -70,7 +70,8 @@ export const licencePatchSchema = z
     notes: notesSchema.optional(),
     text: textSchema.optional(),
   })
-  .refine((patch) => Object.keys(patch).length > 0, "expected at least one field to change");
+  .refine((patch) => Object.keys(patch).length > 0, "expected at least one field to change")
+  .meta({ minProperties: 1 });
 
 export const licencePathSchema = z.strictObject({ id: idSchema });
 

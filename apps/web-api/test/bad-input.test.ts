@@ -138,7 +138,7 @@ const cases: Readonly<Record<string, Case>> = {
     method: "PATCH",
     path: "/licences/Taken",
     headers: ifMatch,
-    body: { id: "Other" },
+    body: { id: "Other", notes: "" },
     status: 422,
     fields: ["body id"],
   },

@@ -1,4 +1,5 @@
 // The whole app in this process, on a database of its own; each answer is checked against what the API promises.
+import type { DatabaseSync } from "node:sqlite";
 import { Context } from "@proj/concurrency";
 import type { RequestContext } from "@proj/http3";
 import { temporaryFolder } from "@tooling/testing";
@@ -27,17 +28,24 @@ export interface Answered {
 export interface OpenApi extends AsyncDisposable {
   readonly app: App;
   readonly store: LicenceStore;
+  readonly database: DatabaseSync;
   readonly readiness: Readiness;
-  readonly folder: string;
   /** The lines of the request log. */
   readonly log: string[];
   ask(method: string, path: string, options?: AskOptions): Promise<Answered>;
 }
 
-/** Opens the app; seeded with the SPDX list when asked to. */
-export async function openApi({ seeded = false }: { readonly seeded?: boolean } = {}): Promise<OpenApi> {
+export interface OpenApiOptions {
+  /** Whether the SPDX list is in it. Default: `false`. */
+  readonly seeded?: boolean;
+  /** Where the database is. Default: a temporary folder. */
+  readonly folder?: string;
+}
+
+/** Opens the app. */
+export async function openApi({ seeded = false, folder: given }: OpenApiOptions = {}): Promise<OpenApi> {
   await using stack = new AsyncDisposableStack();
-  const folder = stack.use(await temporaryFolder()).path;
+  const folder = given ?? stack.use(await temporaryFolder()).path;
   const database = openDatabase(folder);
   stack.defer(() => database.close());
   if (seeded) await seed(database);
@@ -49,8 +57,8 @@ export async function openApi({ seeded = false }: { readonly seeded?: boolean } 
   return {
     app,
     store,
+    database,
     readiness,
-    folder,
     log,
     ask: (method, path, options) => ask(app, method, path, options),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
