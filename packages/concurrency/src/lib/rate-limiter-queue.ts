@@ -1,0 +1,177 @@
+// Those who wait for a key, served in the order in which they came.
+import { checkCount, checkDuration } from "./check.ts";
+import type { Clock, Timer } from "./clock.ts";
+import type { ContextNode } from "./context-node.ts";
+import { contextFor } from "./derive.ts";
+import { RateLimitedError } from "./rate-limited-error.ts";
+import type { TakeOptions } from "./rate-limiter.ts";
+import { until } from "./until.ts";
+import { Waiter, WaitQueue } from "./wait-queue.ts";
+
+/** What the lines need to know of the limiter they belong to. 0 means taken, else milliseconds until another try. */
+export interface Turnstile<K> {
+  /** For a newcomer, who stands behind all that are in line for the key. */
+  tryTake(key: K, cost: number): number | Promise<number>;
+  /** For the first in line. */
+  admit(key: K, cost: number): number | Promise<number>;
+  /** Gets back what was taken for somebody who left meanwhile; needed where the answer takes its time. */
+  giveBack?(key: K, cost: number): void;
+}
+
+/** One line per key, there only while somebody waits in it, with one timer for its head. */
+export class TurnQueue<K> {
+  readonly #clock: Clock;
+  readonly #turnstile: Turnstile<K>;
+  readonly #lines = new Map<K, Line>();
+
+  constructor(clock: Clock, turnstile: Turnstile<K>) {
+    this.#clock = clock;
+    this.#turnstile = turnstile;
+  }
+
+  /** How many units those ask for who wait for the key. */
+  unitsAhead(key: K): number {
+    return this.#lines.size === 0 ? 0 : (this.#lines.get(key)?.units ?? 0);
+  }
+
+  /** Takes now or in turn; rejects as soon as it is clear that the turn would come too late. */
+  async take(key: K, cost: number, options: TakeOptions): Promise<void> {
+    const action = "take from a rate limiter";
+    const { timeout = Number.POSITIVE_INFINITY, maxQueue = Number.POSITIVE_INFINITY } = options;
+    checkDuration(action, "timeout", timeout);
+    checkCount(action, "maxQueue", maxQueue, 0, true);
+    const context = contextFor(action, options.signal);
+    context.throwIfCancelled();
+    const latest = this.#clock.now() + Math.min(timeout, context.remaining);
+
+    const answer = this.#turnstile.tryTake(key, cost);
+    const delay = typeof answer === "number" ? answer : await this.#until(context, answer, key, cost);
+    if (delay === 0) return;
+    const line = this.#lines.get(key) ?? new Line(() => this.#serve(key, line));
+    if (!isInTime(delay, this.#clock.now(), latest) || line.size >= maxQueue) throw new RateLimitedError(delay);
+
+    const waiter = new Caller(line, cost, latest);
+    line.push(waiter);
+    waiter.leaveWith(context);
+    if (line.head === waiter) {
+      this.#lines.set(key, line);
+      this.#serveIn(delay, key, line);
+    }
+    const giveUp = this.#clock.setTimeout(() => this.#giveUp(waiter, key, line), timeout);
+    const failure = await waiter.outcome;
+    giveUp.clear();
+    if (failure !== undefined) throw failure();
+  }
+
+  /** Asks for the head of a key's line now instead of when its time comes. */
+  hurry(key: K): void {
+    const line = this.#lines.get(key);
+    if (line !== undefined) this.#serve(key, line);
+  }
+
+  #serve(key: K, line: Line): void {
+    line.timer?.clear();
+    if (line.isAsking) return; // the answer will go on from there
+    for (let { head } = line; head !== undefined; head = line.head) {
+      const wait = this.#turnstile.admit(key, head.weight);
+      if (typeof wait !== "number") {
+        void this.#serveAfter(wait, head, key, line);
+        return;
+      }
+      if (wait > 0) {
+        this.#serveIn(wait, key, line);
+        return;
+      }
+      serve(head, line);
+    }
+    this.#lines.delete(key);
+  }
+
+  async #serveAfter(answer: Promise<number>, asked: Caller, key: K, line: Line): Promise<void> {
+    line.isAsking = true;
+    const wait = await answer;
+    line.isAsking = false;
+    const isThere = line.head === asked;
+    if (wait > 0 && isThere) {
+      this.#serveIn(wait, key, line);
+      return;
+    }
+    if (wait === 0 && isThere) serve(asked, line);
+    else if (wait === 0) this.#turnstile.giveBack?.(key, asked.weight);
+    this.#serve(key, line);
+  }
+
+  /** Tries again later, unless the head can see already that it will be too late for it. */
+  #serveIn(wait: number, key: K, line: Line): void {
+    const { head } = line;
+    if (head !== undefined && !isInTime(wait, this.#clock.now(), head.latest)) {
+      head.fail(() => new RateLimitedError(wait)); // which lets the next one try
+      return;
+    }
+    line.dueAt = this.#clock.now() + wait;
+    line.timer = this.#clock.setTimeout(() => this.#serve(key, line), wait);
+    line.timer.ref(); // somebody waits for it
+  }
+
+  /** The delay it was told was the least there could be; behind others it has turned out longer. */
+  #giveUp(waiter: Caller, key: K, line: Line): void {
+    this.#serve(key, line); // its turn may have come at this very moment
+    if (waiter.isWaiting) waiter.fail(() => new RateLimitedError(Math.max(1, line.dueAt - this.#clock.now())));
+  }
+
+  /** The answer for a newcomer, who does not wait for it any longer than its context lasts. */
+  async #until(context: ContextNode, answer: Promise<number>, key: K, cost: number): Promise<number> {
+    try {
+      return await until(context, answer);
+    } catch (error) {
+      void answer.then((delay) => delay === 0 && this.#turnstile.giveBack?.(key, cost));
+      throw error;
+    }
+  }
+}
+
+function serve(waiter: Caller, line: Line): void {
+  line.remove(waiter);
+  waiter.serve();
+}
+
+function isInTime(wait: number, now: number, latest: number): boolean {
+  return wait !== Number.POSITIVE_INFINITY && now + wait <= latest;
+}
+
+class Caller extends Waiter {
+  /** In the time of the clock: when its turn must have come. */
+  readonly latest: number;
+  isWaiting = true;
+
+  constructor(line: Line, cost: number, latest: number) {
+    super(line, cost, 0);
+    this.latest = latest;
+  }
+}
+
+class Line extends WaitQueue {
+  /** What all in line ask for. */
+  units = 0;
+  /** Rings when the head has a chance. */
+  timer: Timer | undefined;
+  /** When that is. */
+  dueAt = 0;
+  /** Whether the answer for a head is on its way. */
+  isAsking = false;
+
+  override get head(): Caller | undefined {
+    return super.head as Caller | undefined; // push() takes no other
+  }
+
+  override push(waiter: Caller): void {
+    super.push(waiter);
+    this.units += waiter.weight;
+  }
+
+  override remove(waiter: Caller): void {
+    super.remove(waiter);
+    waiter.isWaiting = false;
+    this.units -= waiter.weight;
+  }
+}

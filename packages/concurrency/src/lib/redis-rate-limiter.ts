@@ -1,0 +1,197 @@
+// One rate limit for many processes, counted by Redis.
+import { checkCount, checkDuration, describe } from "./check.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { RateLimitDecision, RateLimiter, TakeOptions } from "./rate-limiter.ts";
+import { checkUnits } from "./rate-limiter-check.ts";
+import { TurnQueue } from "./rate-limiter-queue.ts";
+import { checkRedisClient, type RedisClient } from "./redis-client.ts";
+import { Leases } from "./redis-leases.ts";
+import { forgetScript, takeScript } from "./redis-limiter-script.ts";
+import { RedisOutage, type RedisRateLimiterEvent } from "./redis-outage.ts";
+import type { RedisCall } from "./redis-script.ts";
+import { readTokenBucket, type TokenBucketSpec, tokenBucket } from "./token-bucket.ts";
+
+export interface RedisRateLimiterOptions {
+  /** Put before each key. Limiters of one prefix and one spec share their counts. Default: `"rate:"`. */
+  readonly prefix?: string | undefined;
+  /**
+   * Most units to fetch ahead in one round trip for a key that is in constant use; they are spent within a second or
+   * given up. 1 fetches nothing ahead. Default: 20.
+   */
+  readonly lease?: number | undefined;
+  /** Milliseconds by which every decision is made, whatever Redis does. Default: 100. */
+  readonly timeout?: number | undefined;
+  /**
+   * What decides while Redis does not answer: a bucket of the same spec in this process, everybody may pass, or nobody.
+   * Default: `"local"`.
+   */
+  readonly onError?: "local" | "allow" | "deny" | undefined;
+  /** Told when Redis stops answering, and when it is back. What it throws is ignored. */
+  readonly onEvent?: ((event: RedisRateLimiterEvent) => void) | undefined;
+  /** Keys of which this process remembers something. Default: 100,000. */
+  readonly maxKeys?: number | undefined;
+  /** Default: the system's. Counting is by the server's. */
+  readonly clock?: Clock | undefined;
+}
+
+/** A {@link RateLimiter} with answers from afar. Only `reset` ever rejects because of Redis. */
+export interface RedisRateLimiter {
+  /** As {@link RateLimiter.tryTake}; resolves within `timeout`, without a round trip while leased units last. */
+  tryTake(key: string, cost?: number): Promise<number>;
+  /** As {@link RateLimiter.take}; in turn within this process. */
+  take(key: string, cost?: number, options?: TakeOptions): Promise<void>;
+  /** As {@link RateLimiter.peek}; one round trip. Leased units count as taken. */
+  peek(key: string, cost?: number): Promise<RateLimitDecision>;
+  /** As {@link RateLimiter.reset}, for all processes but the units they have leased. Rejects when Redis is away. */
+  reset(key: string): Promise<void>;
+}
+
+/**
+ * Makes a token bucket that all processes with the same Redis share: within any time T they admit together at most
+ * `rate * T / per + burst`, and the units that were leased out when it began. Counting is one atomic step on the server,
+ * by the server's clock.
+ *
+ * A key in constant use leases up to `lease` units with one round trip: at 1,000 takes per second one in 20 asks. The
+ * lease grows and shrinks with the use of the key; it cannot exceed `burst`, so a small burst means more round trips. A
+ * key over its limit is refused from memory for as long as the server said, and asks at most every 20 ms or so.
+ *
+ * When Redis does not answer, `onError` decides, at once until Redis is asked again half a second later.
+ *
+ * @example
+ * <!-- check: types-only, needs a Redis -->
+ * ```ts
+ * import { redisRateLimiter } from "@proj/concurrency/redis";
+ * import { createClient } from "redis";
+ *
+ * const client = await createClient({ url: "redis://127.0.0.1:6379" }).on("error", console.error).connect();
+ * const perUser = redisRateLimiter(client, { rate: 100, burst: 200 }, { prefix: "api:", onError: "local" });
+ * const wait = await perUser.tryTake("ada");
+ * console.log(wait === 0 ? "go on" : `retry after ${wait} ms`);
+ * ```
+ */
+export function redisRateLimiter(
+  client: RedisClient,
+  spec: TokenBucketSpec,
+  options: RedisRateLimiterOptions = {},
+): RedisRateLimiter {
+  return new LeasingLimiter(client, spec, options);
+}
+
+const action = "create a Redis rate limiter";
+
+class LeasingLimiter implements RedisRateLimiter {
+  readonly #call: RedisCall;
+  readonly #prefix: string;
+  readonly #ratePerMs: number;
+  readonly #burst: number;
+  readonly #leases: Leases;
+  readonly #outage: RedisOutage;
+  readonly #substitute: (key: string, cost: number) => number;
+  readonly #local: RateLimiter<string>;
+  readonly #queue: TurnQueue<string>;
+
+  constructor(client: RedisClient, spec: TokenBucketSpec, options: RedisRateLimiterOptions) {
+    const { prefix = "rate:", lease = 20, timeout = 100, onError = "local", clock = systemClock } = options;
+    const { maxKeys = 100_000, onEvent } = options;
+    checkRedisClient(action, client);
+    const { ratePerMs, burst } = readTokenBucket(action, spec);
+    this.#prefix = prefix;
+    this.#ratePerMs = ratePerMs;
+    this.#burst = burst;
+    // A caller may have to wait for the round trip of another and then for its own.
+    this.#call = { client, clock, timeout: checkDuration(action, "timeout", timeout) / 2 };
+    this.#outage = new RedisOutage(clock, onEvent);
+    this.#local = tokenBucket<string>({ ...spec, maxKeys: checkCount(action, "maxKeys", maxKeys, 1), clock });
+    this.#substitute = this.#readOnError(onError);
+    this.#leases = new Leases({
+      clock,
+      maxKeys,
+      lease: Math.min(checkUnits(action, "lease", lease), burst),
+      pause: Math.min(20, lease / ratePerMs, burst / ratePerMs / 2),
+      fetch: (key, need, want) => this.#fetch(key, need, want),
+    });
+    this.#queue = new TurnQueue(clock, {
+      tryTake: (key, cost) => this.#tryTake(key, cost),
+      admit: (key, cost) => this.#admit(key, cost),
+      giveBack: (key, cost) => this.#leases.giveBack(key, cost),
+    });
+  }
+
+  async tryTake(key: string, cost = 1): Promise<number> {
+    checkUnits("take from a rate limiter", "cost", cost);
+    return await this.#tryTake(key, cost);
+  }
+
+  async take(key: string, cost = 1, options: TakeOptions = {}): Promise<void> {
+    checkUnits("take from a rate limiter", "cost", cost);
+    await this.#queue.take(key, cost, options);
+  }
+
+  async peek(key: string, cost = 1): Promise<RateLimitDecision> {
+    checkUnits("ask a rate limiter", "cost", cost);
+    const answer = this.#outage.isOver() ? await this.#ask(key, cost, 0) : undefined;
+    if (answer === undefined) return this.#local.peek(key, cost);
+    const [, remaining, retryAfterMs, resetMs] = answer;
+    const limits = { limit: this.#burst, windowMs: this.#burst / this.#ratePerMs };
+    return {
+      ...limits,
+      remaining,
+      resetMs,
+      retryAfterMs: cost > this.#burst ? Number.POSITIVE_INFINITY : retryAfterMs,
+    };
+  }
+
+  async reset(key: string): Promise<void> {
+    this.#local.reset(key);
+    this.#leases.forget(key);
+    await forgetScript.run(this.#call, [this.#prefix + key], []);
+    this.#queue.hurry(key);
+  }
+
+  #tryTake(key: string, cost: number): number | Promise<number> {
+    const ahead = this.#queue.unitsAhead(key);
+    // Those in line wait for what is to come; what is there already they would have got.
+    return ahead === 0 ? this.#admit(key, cost) : Math.ceil(ahead / this.#ratePerMs);
+  }
+
+  #admit(key: string, cost: number): number | Promise<number> {
+    if (cost > this.#burst) return Number.POSITIVE_INFINITY;
+    return this.#leases.spend(key, cost) ?? this.#spendAfterFetch(key, cost);
+  }
+
+  async #spendAfterFetch(key: string, cost: number): Promise<number> {
+    if (!this.#outage.isOver()) return this.#substitute(key, cost);
+    return (await this.#leases.fetchAndSpend(key, cost)) ?? this.#substitute(key, cost);
+  }
+
+  /** Asks the server; undefined when it does not answer. */
+  async #fetch(key: string, need: number, want: number): Promise<{ taken: number; wait: number } | undefined> {
+    const answer = await this.#ask(key, need, want);
+    return answer === undefined ? undefined : { taken: answer[0], wait: answer[2] };
+  }
+
+  async #ask(key: string, need: number, want: number): Promise<[number, number, number, number] | undefined> {
+    const interval = 1_000 / this.#ratePerMs;
+    try {
+      const answer = await takeScript.run(this.#call, [this.#prefix + key], [interval, this.#burst, need, want]);
+      this.#outage.end();
+      return answer as [number, number, number, number]; // what the script returns
+    } catch (error) {
+      this.#outage.begin(error);
+      return undefined;
+    }
+  }
+
+  #readOnError(onError: "local" | "allow" | "deny"): (key: string, cost: number) => number {
+    switch (onError) {
+      case "local":
+        return (key, cost) => this.#local.tryTake(key, cost);
+      case "allow":
+        return () => 0;
+      case "deny":
+        return () => this.#outage.askAgainIn();
+      default:
+        throw new TypeError(`Cannot ${action}: onError must be "local", "allow" or "deny", got ${describe(onError)}`);
+    }
+  }
+}
