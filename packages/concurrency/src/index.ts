@@ -1,4 +1,5 @@
 export { type BackgroundOptions, background } from "./lib/background.ts";
+export { type AdaptiveBatching, type Batcher, type BatcherOptions, batcher, type LoadBatch } from "./lib/batcher.ts";
 export { CancelledError } from "./lib/cancelled-error.ts";
 export {
   type Channel,
@@ -55,6 +56,7 @@ export type {
   SupervisorReport,
 } from "./lib/service.ts";
 export type { ProcessPort } from "./lib/shutdown-signals.ts";
+export { type Singleflight, singleflight } from "./lib/singleflight.ts";
 export { type SlidingWindowOptions, slidingWindow } from "./lib/sliding-window.ts";
 export { type RunOptions, Supervisor } from "./lib/supervisor.ts";
 export { RestartLimitError, StopTimeoutError } from "./lib/supervisor-errors.ts";
