@@ -1,17 +1,17 @@
 // Proves that each public export of each package is documented: what it promises, its options, and an example to run.
 import { dirname, join, relative } from "node:path";
 import ts from "typescript";
+import { isPublicMember, typesNamedIn } from "./signatures.ts";
 import { entriesOf, type Findings, type Package, type Problem, publicPackages, type Workspace } from "./workspace.ts";
 
 export function docs(workspace: Workspace): Findings {
   const packages = publicPackages(workspace);
   const program = ts.createProgram(packages.flatMap(entriesOf), compilerOptions());
   const checker = program.getTypeChecker();
-  const seen = new Set<ts.Symbol>();
   const problems: Problem[] = [];
 
   for (const pkg of packages) {
-    const gaps = packageGaps(program, checker, pkg, seen);
+    const gaps = packageGaps(program, checker, pkg);
     for (const { declaration, message } of gaps) {
       const source = declaration.getSourceFile();
       const place = ts.getNameOfDeclaration(declaration) ?? declaration;
@@ -27,18 +27,39 @@ interface Gap {
   readonly message: string;
 }
 
-function packageGaps(program: ts.Program, checker: ts.TypeChecker, pkg: Package, seen: Set<ts.Symbol>): Gap[] {
-  return entriesOf(pkg).flatMap((entry) => {
+function packageGaps(program: ts.Program, checker: ts.TypeChecker, pkg: Package): Gap[] {
+  const exported = new Map<ts.Symbol, string>();
+  for (const entry of entriesOf(pkg)) {
     const source = program.getSourceFile(entry);
     const module = source && checker.getSymbolAtLocation(source);
-    if (!module) return []; // an empty file
-    return checker.getExportsOfModule(module).flatMap((exported) => {
-      const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
-      if (seen.has(symbol)) return [];
-      seen.add(symbol);
-      return exportGaps(checker, symbol, exported.name, pkg);
-    });
-  });
+    for (const symbol of module ? checker.getExportsOfModule(module) : []) {
+      exported.set(symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol, symbol.name);
+    }
+  }
+  return [...exported].flatMap(([symbol, name]) => [
+    ...exportGaps(checker, symbol, name, pkg),
+    ...hiddenTypes(checker, symbol, name, pkg, exported),
+  ]);
+}
+
+// A type that users meet but cannot name is not documented for them either. What an alias is computed from may hide.
+function hiddenTypes(
+  checker: ts.TypeChecker,
+  symbol: ts.Symbol,
+  name: string,
+  pkg: Package,
+  exported: ReadonlyMap<ts.Symbol, string>,
+): Gap[] {
+  const declarations = ownDeclarations(symbol, pkg).filter((declaration) => !ts.isTypeAliasDeclaration(declaration));
+  const named = declarations.flatMap((declaration) =>
+    typesNamedIn(checker, declaration)
+      .filter((type) => !exported.has(type.symbol) && ownDeclarations(type.symbol, pkg).length > 0)
+      .map((type) => ({
+        declaration,
+        message: `${name} shows the type ${type.name}, which no entry exports: export it`,
+      })),
+  );
+  return [...new Map(named.map((gap) => [gap.message, gap])).values()];
 }
 
 function exportGaps(checker: ts.TypeChecker, symbol: ts.Symbol, name: string, pkg: Package): Gap[] {
@@ -92,7 +113,8 @@ function hasExample(symbol: ts.Symbol): boolean {
 function membersOf(checker: ts.TypeChecker, symbol: ts.Symbol, declarations: readonly ts.Declaration[]): ts.Symbol[] {
   const members = declarations.flatMap((declaration): (ts.TypeElement | ts.ClassElement)[] => {
     if (ts.isInterfaceDeclaration(declaration)) return [...declaration.members];
-    if (ts.isClassDeclaration(declaration)) return declaration.members.filter(isPublicMember);
+    if (ts.isClassDeclaration(declaration))
+      return declaration.members.filter((member) => !ts.isConstructorDeclaration(member) && isPublicMember(member));
     if (ts.isTypeAliasDeclaration(declaration) && ts.isTypeLiteralNode(declaration.type))
       return [...declaration.type.members];
     return [];
@@ -105,11 +127,6 @@ function membersOf(checker: ts.TypeChecker, symbol: ts.Symbol, declarations: rea
     if (name.startsWith("[")) return false; // [Symbol.dispose] and its like
     return !((name === "name" || name === "code") && isErrorMember(checker, member));
   });
-}
-
-function isPublicMember(member: ts.ClassElement): boolean {
-  if (ts.isConstructorDeclaration(member) || !member.name || ts.isPrivateIdentifier(member.name)) return false;
-  return !(ts.getCombinedModifierFlags(member) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected));
 }
 
 function isErrorMember(checker: ts.TypeChecker, member: ts.Symbol): boolean {

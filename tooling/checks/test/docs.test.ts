@@ -93,6 +93,32 @@ export class Message implements Pick<Response, "ok" | "status"> {
   expect(found(code, "Message")).toEqual([expect.stringContaining("Message.own has no doc comment")]);
 });
 
+test.each([
+  ["a parameter", "open(how: How): void {}"],
+  ["an optional part of a parameter", "open(how?: readonly How[] | undefined): void {}"],
+  ["a result", "open(): Promise<How> { throw 1; }"],
+  ["a bound", "open<T extends How>(_: T): void {}"],
+])("a type that %s shows and nobody can import is reported", (_, signature) => {
+  const hidden = "export interface How {\n  readonly fast: boolean;\n}";
+  const code = `${hidden}\n/** Opens it. ${example} */\nexport function ${signature}\n`;
+  expect(found(code, "open")).toEqual([expect.stringContaining("open shows the type How, which no entry exports")]);
+});
+
+test("types inside bodies and private parts may stay hidden", () => {
+  const code = `
+interface How { readonly fast: boolean }
+/** A door. ${example} */
+export class Door<T> implements Iterable<T> {
+  #how: How | undefined;
+  private old: How | undefined;
+  /** Opens it. */
+  open(): T[] { const how: How = { fast: true }; this.#how = how; void this.old; void this.#how; return []; }
+  [Symbol.iterator](): Iterator<T> { return this.open()[Symbol.iterator](); }
+}
+`;
+  expect(found(code, "Door")).toEqual([]);
+});
+
 test("the place of the problem is the line of the name", () => {
   const [line] = found(`\n/** Says it. */\nexport interface F {\n  readonly timeout: number;\n}\n`, "type F");
   expect(line).toMatch(new RegExp(`^${file}:4 `));

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { snippets } from "../src/snippets.ts";
 import { type Files, linesOf, manifest, plant } from "./plant.ts";
 
@@ -30,33 +30,51 @@ test("blocks that compile, run and print what they promise pass", async () => {
   ).toEqual([]);
 });
 
-test.each([
-  ["does not compile", 'const n: number = "1";\nn;', "does not compile: TS2322"],
-  ["imports what is not exported", 'import { gone } from "@proj/concurrency";\ngone;', "does not compile: TS2305"],
-  ["throws", 'throw new Error("planted");', "exits with code 1"],
-  ["leaves a rejection unhandled", 'void Promise.reject(new Error("planted"));', "exits with code 1"],
-  ["never settles", "await new Promise(() => {});", "exits with code 13"],
-  ["makes Node.js warn", 'process.emitWarning("planted");', "makes Node.js warn"],
-  ["prints something else", "console.log(41); // prints: 42", 'does not print "42"'],
-])("a TypeScript block that %s is reported with its line", async (_, code, message) => {
-  const [line, ...others] = await inReadme("ts", code);
-  expect(line).toContain(`${readme}:4 ${message}`);
-  expect(others).toEqual([]);
+const faults = [
+  ["ts", "does not compile", 'const n: number = "1";\nn;', "does not compile: TS2322"],
+  [
+    "ts",
+    "imports what is not exported",
+    'import { gone } from "@proj/concurrency";\ngone;',
+    "does not compile: TS2305",
+  ],
+  ["ts", "throws", 'throw new Error("planted");', "exits with code 1"],
+  ["ts", "leaves a rejection unhandled", 'void Promise.reject(new Error("planted"));', "exits with code 1"],
+  ["ts", "never settles", "await new Promise(() => {});", "exits with code 13"],
+  ["ts", "makes Node.js warn", 'process.emitWarning("planted");', "makes Node.js warn"],
+  ["ts", "prints something else", "console.log(41); // prints: 42", 'does not print "42"'],
+  ["sh", "fails", "true\nfalse\necho on", "exits with code 1"],
+  ["sh", "fails in a pipe", "false | cat", "exits with code 1"],
+  ["sh", "installs a stranger", "npm install left-pad", "installs left-pad"],
+  ["sh", "prints something else", "echo no # prints: yes", 'does not print "yes"'],
+] as const;
+
+// All in one text, each with the line that its code starts at.
+const faulty = faults.reduce((text, [language, , code]) => `${text}\n${block(language, code)}`, "");
+const placed = faults.map(([language, what, code, message]) => {
+  const before = faulty.slice(0, faulty.indexOf(block(language, code)));
+  return { language, what, message, line: before.split("\n").length + 1 };
+});
+
+describe("of a text with many faults", () => {
+  let lines: readonly string[] = [];
+  beforeAll(async () => {
+    lines = await found({ [readme]: faulty });
+  }, 90_000);
+
+  test.each(placed)("a $language block that $what is reported with its line", ({ line, message }) => {
+    expect(lines.filter((each) => each.startsWith(`${readme}:${line} `))).toEqual([
+      expect.stringContaining(`${readme}:${line} ${message}`),
+    ]);
+  });
+
+  test("nothing else is reported", () => {
+    expect(lines).toHaveLength(faults.length);
+  });
 });
 
 test("a type error is reported at its own line", async () => {
   expect((await inReadme("ts", "\n\nexport const n: number = true;"))[0]).toContain(`${readme}:6 does not compile`);
-});
-
-test.each([
-  ["fails", "true\nfalse\necho on", "exits with code 1"],
-  ["fails in a pipe", "false | cat", "exits with code 1"],
-  ["installs a stranger", "npm install left-pad", "installs left-pad"],
-  ["prints something else", "echo no # prints: yes", 'does not print "yes"'],
-])("a shell block that %s is reported with its line", async (_, code, message) => {
-  const [line, ...others] = await inReadme("sh", code);
-  expect(line).toContain(`${readme}:4 ${message}`);
-  expect(others).toEqual([]);
 });
 
 test("marked blocks are only type-checked, or left alone", async () => {
