@@ -43,7 +43,12 @@ export interface Http3Listener {
 }
 
 /**
- * Listens for HTTP/3. Throws `Http3UnavailableError` where there is no engine, `TypeError` or `RangeError` for options that
+ * Listens for HTTP/3 and hands each well-formed request to `dispatch`; malformed ones are reset, those over a limit get
+ * their 4xx here. Informational answers (1xx) and client certificates are not to be had with this engine, and a client
+ * that gives up after its whole request was sent is noticed only when more of the answer is written, or when its
+ * connection ends.
+ *
+ * Throws `Http3UnavailableError` where there is no engine, `TypeError` or `RangeError` for options that
  * cannot be, and the system's error (`EADDRINUSE`) where the port is taken.
  */
 export async function listenHttp3(options: ListenHttp3Options, dispatch: Dispatch): Promise<Http3Listener> {
