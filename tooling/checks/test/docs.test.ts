@@ -46,21 +46,49 @@ export const wide = true;
 });
 
 test.each([
-  [`export function f(): void {}`, "f has no doc comment: say what it promises"],
-  [`/** ${example} */\nexport const f = 1;`, "f has no doc comment"],
-  [`// not a doc comment\nexport const f = 1;`, "f has no doc comment"],
-  [`export type f = 1;`, "f has no doc comment"],
-  [`/** Says it. */\nexport function f(): void {}`, "f has no example"],
-  [`/** Says it. */\nexport const f = (): void => {};`, "f has no example"],
-  [`/** Says it. */\nexport class f {}`, "f has no example"],
-  [`/** Says it. @example f() */\nexport function f(): void {}`, "f has no example"],
-  [`/** Says it. */\nexport interface f {\n  readonly timeout: number;\n}`, "f.timeout has no doc comment"],
-  [`/** Says it. */\nexport type f = {\n  timeout: number;\n}`, "f.timeout has no doc comment"],
-  [`/** Says it. ${example} */\nexport class f {\n  run(): void {}\n}`, "f.run has no doc comment"],
-  [`/** Says it. ${example} */\nexport class f {\n  static run(): void {}\n}`, "f.run has no doc comment"],
-  [`/** Says it. */\nexport class f extends Error {\n  readonly limit = 1;\n}`, "f.limit has no doc comment"],
-  [`/** Says it. */\nexport const f = {\n  run(): void {},\n};`, "f.run has no doc comment"],
-])("%s is reported", (code, message) => {
+  ["a function without a comment", `export function f(): void {}`, "f has no doc comment: say what it promises"],
+  ["a constant with only an example", `/** ${example} */\nexport const f = 1;`, "f has no doc comment"],
+  ["a constant under an ordinary comment", `// not a doc comment\nexport const f = 1;`, "f has no doc comment"],
+  ["a type without a comment", `export type f = 1;`, "f has no doc comment"],
+  ["a function without an example", `/** Says it. */\nexport function f(): void {}`, "f has no example"],
+  [
+    "a function in a constant without an example",
+    `/** Says it. */\nexport const f = (): void => {};`,
+    "f has no example",
+  ],
+  ["a class without an example", `/** Says it. */\nexport class f {}`, "f has no example"],
+  ["an example without a block", `/** Says it. @example f() */\nexport function f(): void {}`, "f has no example"],
+  [
+    "an undocumented option of an interface",
+    `/** Says it. */\nexport interface f {\n  readonly timeout: number;\n}`,
+    "f.timeout has no doc comment",
+  ],
+  [
+    "an undocumented option of an object type",
+    `/** Says it. */\nexport type f = {\n  timeout: number;\n}`,
+    "f.timeout has no doc comment",
+  ],
+  [
+    "an undocumented method",
+    `/** Says it. ${example} */\nexport class f {\n  run(): void {}\n}`,
+    "f.run has no doc comment",
+  ],
+  [
+    "an undocumented static method",
+    `/** Says it. ${example} */\nexport class f {\n  static run(): void {}\n}`,
+    "f.run has no doc comment",
+  ],
+  [
+    "undocumented data of an error",
+    `/** Says it. */\nexport class f extends Error {\n  readonly limit = 1;\n}`,
+    "f.limit has no doc comment",
+  ],
+  [
+    "an undocumented function of an object",
+    `/** Says it. */\nexport const f = {\n  run(): void {},\n};`,
+    "f.run has no doc comment",
+  ],
+])("%s is reported", (_, code, message) => {
   const lines = found(`${code}\n`, "f");
   expect(lines.join("\n")).toContain(message);
   expect(lines[0]).toMatch(new RegExp(`^${file}:\\d+ f`));
