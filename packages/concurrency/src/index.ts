@@ -19,6 +19,15 @@ export type { DeriveOptions } from "./lib/derive.ts";
 export { type FixedWindowOptions, fixedWindow } from "./lib/fixed-window.ts";
 export { type LeakyBucketOptions, leakyBucket } from "./lib/leaky-bucket.ts";
 export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
+export {
+  type CreateBackoff,
+  type Pool,
+  type PoolAcquireOptions,
+  type PoolLease,
+  type PoolOptions,
+  type PoolStats,
+  pool,
+} from "./lib/pool.ts";
 export { QueueFullError } from "./lib/queue-full-error.ts";
 export { RateLimitedError } from "./lib/rate-limited-error.ts";
 export type { RateLimitDecision, RateLimiter, TakeOptions } from "./lib/rate-limiter.ts";

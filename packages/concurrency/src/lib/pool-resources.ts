@@ -1,0 +1,365 @@
+// The one implementation of a pool. Every change of state ends in `#serve`, which sends resources on their way to those
+// in line: an idle one, checked first if there is a check, or a new one.
+import { currentNode, runIn } from "./ambient.ts";
+import { checkDuration, describe } from "./check.ts";
+import type { Timer } from "./clock.ts";
+import { ClosedError } from "./closed-error.ts";
+import type { Context } from "./context.ts";
+import type { ContextNode } from "./context-node.ts";
+import { contextFor } from "./derive.ts";
+import type { Pool, PoolAcquireOptions, PoolLease, PoolOptions, PoolStats } from "./pool.ts";
+import { PoolBackoff } from "./pool-backoff.ts";
+import { withinTime } from "./pool-limit.ts";
+import { type PoolSettings, settle } from "./pool-settings.ts";
+import { IdleStack, Slot } from "./pool-slots.ts";
+import { TimeoutError } from "./timeout-error.ts";
+import { Waiter, WaitQueue } from "./wait-queue.ts";
+
+export class ResourcePool<Resource> implements Pool<Resource> {
+  readonly #settings: PoolSettings<Resource>;
+  readonly #slots = new Set<Slot<Resource>>();
+  readonly #idle = new IdleStack<Resource>();
+  readonly #queue = new WaitQueue(() => {});
+  readonly #backoff: PoolBackoff;
+  /** Resources on their way to those in line: being made or checked. */
+  #coming = 0;
+  #creating = 0;
+  #checking = 0;
+  #destroying = 0;
+  #counts = { created: 0, destroyed: 0, createErrors: 0, destroyErrors: 0, invalid: 0, timeouts: 0 };
+  #lastError: unknown;
+  #sweep: Timer | undefined;
+  #closed: PromiseWithResolvers<void> | undefined;
+  #closeTimer: Timer | undefined;
+
+  constructor(options: PoolOptions<Resource>) {
+    this.#settings = settle(options);
+    const { clock, random, backoffBase, backoffMax, warmUp } = this.#settings;
+    this.#backoff = new PoolBackoff(clock, random, backoffBase, backoffMax, () => {
+      this.#serve();
+      this.#fill();
+    });
+    if (warmUp) this.#fill();
+  }
+
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  get stats(): PoolStats {
+    const size = this.#slots.size;
+    const idle = this.#idle.length;
+    return {
+      size,
+      idle,
+      leased: size - idle - this.#checking,
+      creating: this.#creating,
+      destroying: this.#destroying,
+      waiting: this.#queue.size,
+      ...this.#counts,
+    };
+  }
+
+  acquire(options?: PoolAcquireOptions): Promise<PoolLease<Resource>> {
+    try {
+      const context = contextFor("acquire a resource", options?.signal);
+      if (context.cancelled) return Promise.reject(context.cause);
+      const timeout = options?.timeout ?? this.#settings.timeout;
+      if (options !== undefined) checkDuration("acquire a resource", "timeout", timeout);
+      // The usual case, an idle resource and nothing to check or to wait for, costs one object and one promise.
+      const lease = this.tryAcquire();
+      return lease === undefined ? this.#wait(context, timeout) : Promise.resolve(lease);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  tryAcquire(): PoolLease<Resource> | undefined {
+    if (this.#settings.validate !== undefined || this.#closed !== undefined) return undefined;
+    const slot = this.#idle.pop();
+    return slot === undefined ? undefined : new Lease(this, slot);
+  }
+
+  async use<T>(
+    task: (resource: Resource, context: Context) => T | PromiseLike<T>,
+    options?: PoolAcquireOptions,
+  ): Promise<T> {
+    if (typeof task !== "function") {
+      throw new TypeError(`Cannot use a resource: task must be a function, got ${describe(task)}`);
+    }
+    const caller = currentNode();
+    const context = contextFor("use a resource", options?.signal);
+    const lease = await this.acquire(options === undefined ? undefined : { ...options, signal: context });
+    try {
+      context.throwIfCancelled(); // it may have ended since the resource was given
+      if (context === caller) return await task(lease.resource, context);
+      return await runIn(context, (context) => task(lease.resource, context), context);
+    } finally {
+      lease.release();
+      if (context !== caller && context !== options?.signal) context.cancel(); // made here for an AbortSignal
+    }
+  }
+
+  evict(resource: Resource): boolean {
+    for (const slot of this.#slots) {
+      if (slot.resource === resource) {
+        this.#retire(slot);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  health(): PoolStats {
+    if (this.#closed !== undefined) throw new ClosedError(this.name);
+    if (this.#slots.size === 0 && this.#backoff.failures > 0) throw this.#lastError;
+    return this.stats;
+  }
+
+  close({ timeout = Number.POSITIVE_INFINITY }: { readonly timeout?: number | undefined } = {}): Promise<void> {
+    checkDuration("close a pool", "timeout", timeout);
+    if (this.#closed === undefined) {
+      this.#closed = Promise.withResolvers();
+      this.#sweep?.clear();
+      for (let slot = this.#idle.pop(); slot !== undefined; slot = this.#idle.pop()) void this.#destroy(slot);
+      this.#finishIfEmpty();
+    }
+    if (timeout !== Number.POSITIVE_INFINITY && this.#closeTimer === undefined) {
+      this.#closeTimer = this.#settings.clock.setTimeout(() => this.#force(), timeout);
+      this.#finishIfEmpty();
+    }
+    return this.#closed.promise;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** A lease is over. */
+  giveBack(slot: Slot<Resource>, isBroken: boolean): void {
+    if (isBroken) slot.isDoomed = true;
+    if (slot.isDoomed || this.#queue.size > 0 || this.#closed !== undefined) this.#reuse(slot);
+    else this.#rest(slot);
+  }
+
+  /** The errors are made here, where their stack shows who was waiting. */
+  async #wait(context: ContextNode, timeout: number): Promise<PoolLease<Resource>> {
+    if (this.#closed !== undefined) throw new ClosedError(this.name);
+    const caller = new Caller<Resource>(this.#queue, 1, 0);
+    this.#queue.push(caller);
+    this.#serve();
+    if (caller.slot === undefined) {
+      caller.leaveWith(context);
+      caller.leaveAfter(this.#settings.clock, timeout, () => this.#timeoutError(timeout));
+      this.#backoff.keepAlive();
+      const failure = await caller.outcome;
+      if (failure !== undefined) throw failure();
+    }
+    return new Lease(this, caller.slot as Slot<Resource>); // set before the outcome
+  }
+
+  #timeoutError(timeout: number): TimeoutError {
+    this.#counts.timeouts++;
+    const text = `Cannot acquire a resource of ${this.name}: none was free within ${timeout} ms`;
+    return new TimeoutError(text, timeout, this.#backoff.failures === 0 ? {} : { cause: this.#lastError });
+  }
+
+  /** Sends as many resources on their way as there are callers in line, as far as there are any or may be any. */
+  #serve(): void {
+    while (this.#queue.size > this.#coming) {
+      const slot = this.#idle.pop();
+      if (slot !== undefined) this.#reuse(slot);
+      else if (this.#mayCreate) void this.#create();
+      else return;
+    }
+    this.#finishIfEmpty();
+  }
+
+  get #mayCreate(): boolean {
+    return !this.#backoff.isPaused && this.#slots.size + this.#creating + this.#destroying < this.#settings.max;
+  }
+
+  /** Keeps the minimum. */
+  #fill(): void {
+    const { min } = this.#settings;
+    while (this.#closed === undefined && this.#slots.size + this.#creating < min && this.#mayCreate)
+      void this.#create();
+  }
+
+  async #create(): Promise<void> {
+    const { clock, create, createTimeout } = this.#settings;
+    this.#creating++;
+    this.#coming++;
+    let slot: Slot<Resource> | undefined;
+    try {
+      slot = this.#adopt(
+        await withinTime(clock, createTimeout, create, (late) => void this.#destroy(this.#adopt(late))),
+      );
+    } catch (error) {
+      this.#fail("createErrors", error);
+      this.#backoff.fail();
+      if (this.#queue.size > 1) this.#backoff.keepAlive();
+      this.#queue.head?.fail(() => error);
+    }
+    this.#creating--;
+    this.#coming--;
+    if (slot !== undefined) {
+      this.#backoff.succeed();
+      this.#give(slot);
+    }
+    this.#fill();
+    this.#serve();
+  }
+
+  /** From now on the resource is one of ours. */
+  #adopt(resource: Resource): Slot<Resource> {
+    const { clock, maxAge, random } = this.#settings;
+    const slot = new Slot(resource);
+    this.#slots.add(slot);
+    this.#counts.created++;
+    if (maxAge !== Number.POSITIVE_INFINITY) {
+      slot.ageTimer = clock.setTimeout(() => this.#retire(slot), maxAge * (1 - random() / 10));
+    }
+    return slot;
+  }
+
+  /** A resource that was used before is free: it goes to whoever is in line, once it is known to be good. */
+  #reuse(slot: Slot<Resource>): void {
+    if (slot.isDoomed) void this.#destroy(slot);
+    else if (this.#settings.validate === undefined || this.#queue.size === 0) this.#give(slot);
+    else void this.#check(slot, this.#settings.validate);
+  }
+
+  async #check(slot: Slot<Resource>, validate: NonNullable<PoolOptions<Resource>["validate"]>): Promise<void> {
+    const { clock, validateTimeout } = this.#settings;
+    this.#checking++;
+    this.#coming++;
+    let isValid = false;
+    try {
+      isValid = await withinTime(clock, validateTimeout, (context) => validate(slot.resource, context));
+      if (!isValid) this.#counts.invalid++;
+    } catch (error) {
+      this.#fail("invalid", error);
+    }
+    this.#checking--;
+    this.#coming--;
+    if (isValid && !slot.isDoomed) this.#give(slot);
+    else void this.#destroy(slot);
+    this.#serve();
+  }
+
+  /** To the head of the line, never past it; to the stack if nobody waits. */
+  #give(slot: Slot<Resource>): void {
+    const head = this.#queue.head;
+    if (head !== undefined) {
+      this.#queue.remove(head);
+      (head as Caller<Resource>).slot = slot; // only callers get in line
+      head.serve();
+    } else if (slot.isDoomed || this.#closed !== undefined) {
+      void this.#destroy(slot);
+    } else {
+      this.#rest(slot);
+    }
+  }
+
+  #rest(slot: Slot<Resource>): void {
+    this.#idle.push(slot);
+    const { idle, min, clock } = this.#settings;
+    if (idle === Number.POSITIVE_INFINITY || this.#sweep !== undefined || this.#slots.size <= min) return;
+    this.#idle.mark();
+    this.#sweep = clock.setTimeout(() => this.#sweepIdle(), idle);
+  }
+
+  /** What has lain still since the last mark has done so for at least `idle` milliseconds. */
+  #sweepIdle(): void {
+    const { idle, min, clock } = this.#settings;
+    for (const slot of this.#idle.takeUntouched(this.#slots.size - min)) void this.#destroy(slot);
+    const isWorthwhile = this.#idle.length > 0 && this.#slots.size > min;
+    this.#idle.mark();
+    this.#sweep = isWorthwhile ? clock.setTimeout(() => this.#sweepIdle(), idle) : undefined;
+  }
+
+  /** Destroys a resource, now or as soon as it comes back. */
+  #retire(slot: Slot<Resource>): void {
+    slot.isDoomed = true;
+    if (this.#idle.remove(slot)) void this.#destroy(slot);
+  }
+
+  async #destroy(slot: Slot<Resource>): Promise<void> {
+    if (!this.#slots.delete(slot)) return; // it was destroyed under its holder
+    const { clock, destroy, destroyTimeout } = this.#settings;
+    slot.ageTimer?.clear();
+    this.#destroying++;
+    try {
+      if (destroy !== undefined) {
+        await withinTime<unknown>(clock, destroyTimeout, (context) => destroy(slot.resource, context));
+      }
+      this.#counts.destroyed++;
+    } catch (error) {
+      this.#fail("destroyErrors", error);
+    }
+    this.#destroying--;
+    this.#fill();
+    this.#serve();
+  }
+
+  #fail(count: "createErrors" | "destroyErrors" | "invalid", error: unknown): void {
+    this.#counts[count]++;
+    this.#lastError = error;
+  }
+
+  /** The time for closing is over. */
+  #force(): void {
+    for (let head = this.#queue.head; head !== undefined; head = this.#queue.head) {
+      head.fail(() => new ClosedError(this.name));
+    }
+    for (const slot of this.#slots) void this.#destroy(slot);
+  }
+
+  #finishIfEmpty(): void {
+    if (this.#closed === undefined) return;
+    if (this.#queue.size + this.#slots.size + this.#creating + this.#destroying > 0) return;
+    this.#backoff.stop();
+    this.#closeTimer?.clear();
+    this.#closed.resolve();
+  }
+}
+
+/** A caller in line, and what it is given. */
+class Caller<Resource> extends Waiter {
+  slot: Slot<Resource> | undefined;
+}
+
+class Lease<Resource> implements PoolLease<Resource> {
+  readonly resource: Resource;
+  readonly #pool: ResourcePool<Resource>;
+  #slot: Slot<Resource> | undefined;
+
+  constructor(pool: ResourcePool<Resource>, slot: Slot<Resource>) {
+    this.#pool = pool;
+    this.#slot = slot;
+    this.resource = slot.resource;
+  }
+
+  release(): void {
+    this.#end(false);
+  }
+
+  discard(): void {
+    this.#end(true);
+  }
+
+  [Symbol.dispose](): void {
+    this.#end(false);
+  }
+
+  #end(isBroken: boolean): void {
+    const slot = this.#slot;
+    this.#slot = undefined; // a second release must not free what somebody else holds by now
+    if (slot !== undefined) this.#pool.giveBack(slot, isBroken);
+  }
+}
