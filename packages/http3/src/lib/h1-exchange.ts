@@ -1,5 +1,6 @@
 // An exchange over HTTP/1.1, on Node's own request and response objects.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { ChunkReader } from "./chunk-reader.ts";
 import type { Exchange } from "./exchange.ts";
 import { plainAddress } from "./plain-address.ts";
@@ -7,6 +8,8 @@ import { plainAddress } from "./plain-address.ts";
 /** What the connection is to the exchange. */
 export interface H1Connection {
   readonly scheme: "http" | "https";
+  /** The sockets on which an answer is due or under way. */
+  readonly answering: WeakSet<Socket>;
   /** Whether answers tell the client to open no further request on their connection. */
   closing(): boolean;
 }
@@ -47,6 +50,7 @@ export class H1Exchange implements Exchange {
     const absolute = target.startsWith("/") ? null : absoluteForm.exec(target);
     this.target = absolute ? originForm(absolute[2] ?? "") : target;
     this.authority = absolute?.[1] ?? hostOf(request, this.headers);
+    connection.answering.add(request.socket);
     response.on("close", this.#onClose);
   }
 
@@ -112,6 +116,7 @@ export class H1Exchange implements Exchange {
   }
 
   readonly #onClose = (): void => {
+    this.#connection.answering.delete(this.#request.socket);
     this.#resumeWriting?.();
     if (!this.#ended) this.#abort?.(new Error("The client closed the connection before the answer was finished"));
     else if (!this.#request.complete) this.#linger();

@@ -2,7 +2,12 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { ChunkReader } from "./chunk-reader.ts";
 import type { Exchange } from "./exchange.ts";
-import { plainAddress } from "./plain-address.ts";
+
+/** The other end of a connection. */
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
 
 export class H2Exchange implements Exchange {
   readonly protocol = "h2";
@@ -11,6 +16,8 @@ export class H2Exchange implements Exchange {
   readonly authority: string;
   readonly target: string;
   readonly headers: readonly string[];
+  readonly remoteAddress: string;
+  readonly remotePort: number;
   readonly hasBody: boolean;
   readonly #stream: ServerHttp2Stream;
   #continues: boolean;
@@ -20,8 +27,10 @@ export class H2Exchange implements Exchange {
   #abort: ((cause: Error) => void) | undefined;
   #resumeWriting: (() => void) | undefined;
 
-  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[]) {
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], peer: Peer) {
     this.#stream = stream;
+    this.remoteAddress = peer.address;
+    this.remotePort = peer.port;
     const { special, headers, cookie } = split(rawHeaders);
     if (cookie !== undefined) headers.push("cookie", cookie);
     this.method = special.get(":method") ?? "GET";
@@ -33,14 +42,6 @@ export class H2Exchange implements Exchange {
     this.#continues = special.get("expect") === "100-continue";
     stream.on("close", this.#onClose);
     stream.on("error", ignore); // 'close' follows, and tells the core
-  }
-
-  get remoteAddress(): string {
-    return plainAddress(this.#stream.session?.socket.remoteAddress);
-  }
-
-  get remotePort(): number {
-    return this.#stream.session?.socket.remotePort ?? 0;
   }
 
   body(): AsyncIterable<Uint8Array> {

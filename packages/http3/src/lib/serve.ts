@@ -83,6 +83,7 @@ interface Listeners {
 
 class HttpServer implements Server {
   readonly certificate: DevelopmentCertificate | undefined;
+  port = 0;
   readonly #options: ResolvedOptions;
   readonly #host: string;
   readonly #events: EventSink;
@@ -120,6 +121,7 @@ class HttpServer implements Server {
       try {
         const h3 = protocols.includes("h3") ? await this.#listenHttp3(tcp?.port ?? port) : undefined;
         this.#listeners = { tcp, h3 };
+        this.port = (tcp ?? h3)?.port ?? port;
         if (tcp && h3) this.#altSvc = ["alt-svc", `h3=":${h3.port}"; ma=86400`];
         return;
       } catch (error) {
@@ -129,16 +131,12 @@ class HttpServer implements Server {
         }
         if (tcp === undefined) throw error;
         this.#listeners = { tcp, h3: undefined };
+        this.port = tcp.port;
         const reason = error instanceof Error ? error.message : String(error);
         this.#events.emit({ kind: "http3-unavailable", reason, error });
         return;
       }
     }
-  }
-
-  get port(): number {
-    const { tcp, h3 } = this.#listeners;
-    return tcp?.port ?? h3?.port ?? 0;
   }
 
   get url(): string {

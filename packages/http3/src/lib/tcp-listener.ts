@@ -5,7 +5,6 @@ import {
   type Http2SecureServer,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
-  type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Dispatch, Protocol } from "./exchange.ts";
@@ -13,6 +12,7 @@ import { type H1Connection, H1Exchange } from "./h1-exchange.ts";
 import { H2Exchange } from "./h2-exchange.ts";
 import type { Limits } from "./limits.ts";
 import { malformedAnswer } from "./malformed.ts";
+import { plainAddress } from "./plain-address.ts";
 import type { EventSink } from "./server-event.ts";
 
 /** Keys and certificates of a TLS server, PEM. */
@@ -39,7 +39,6 @@ type Server = HttpServer | Http2SecureServer;
 /** Listens for HTTP/1.1 and HTTP/2. Rejects with the system's error when the port cannot be had. */
 export async function listenTcp(options: ListenTcpOptions, dispatch: Dispatch): Promise<TcpListener> {
   const server = options.tls ? createTlsServer(options, options.tls) : createServer(h1Options(options.limits));
-  const listener = new TcpListener(server, options, dispatch);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ port: options.port, host: options.host, backlog: 1_024 }, () => {
@@ -47,11 +46,12 @@ export async function listenTcp(options: ListenTcpOptions, dispatch: Dispatch): 
       resolve();
     });
   });
-  return listener;
+  return new TcpListener(server, options, dispatch);
 }
 
 /** An open TCP port and its connections. */
 export class TcpListener {
+  readonly port: number;
   readonly #server: Server;
   readonly #events: EventSink;
   readonly #sockets = new Set<Socket>();
@@ -63,10 +63,13 @@ export class TcpListener {
   constructor(server: Server, { tls, limits, events }: ListenTcpOptions, dispatch: Dispatch) {
     this.#server = server;
     this.#events = events;
-    const connection: H1Connection = { scheme: tls ? "https" : "http", closing: () => this.#closing };
+    this.port = (server.address() as AddressInfo).port; // it listens, and on a port, not on a path
+    const connection: H1Connection = {
+      scheme: tls ? "https" : "http",
+      answering: this.#answering,
+      closing: () => this.#closing,
+    };
     const onRequest = (request: IncomingMessage, response: ServerResponse, continues: boolean): void => {
-      this.#answering.add(request.socket);
-      response.once("close", () => this.#answering.delete(request.socket));
       dispatch(new H1Exchange(request, response, connection, continues));
     };
     // One of two kinds of server, with the same events as far as they are used here.
@@ -79,21 +82,9 @@ export class TcpListener {
 
     // Node adds its h1-like layer for HTTP/2 streams as soon as somebody wants requests: those are for HTTP/1.1 alone.
     server.removeAllListeners("stream");
-    server.on("stream", (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, _flags: number, raw: string[]) =>
-      dispatch(new H2Exchange(stream, raw)),
-    );
-    server.on("session", (session) => this.#onSession(session, limits.keepAliveTimeout));
+    server.on("session", (session) => this.#onSession(session, limits.keepAliveTimeout, dispatch));
     server.on("sessionError", (error: Error) => this.#onFault(error, undefined));
     server.on("tlsClientError", (error, socket) => this.#onFault(error, socket));
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port; // it listens on a port, not on a path
-  }
-
-  /** Connections that are open. */
-  get connections(): number {
-    return this.#sockets.size;
   }
 
   /** From now on each answer over HTTP/1.1 is the last on its connection. */
@@ -136,14 +127,17 @@ export class TcpListener {
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
-  #onSession(session: ServerHttp2Session, keepAlive: number): void {
+  #onSession(session: ServerHttp2Session, keepAlive: number, dispatch: Dispatch): void {
+    const { remoteAddress, remotePort = 0 } = session.socket;
+    const peer = { address: plainAddress(remoteAddress), port: remotePort };
     this.#sessions.add(session);
     session.once("close", () => this.#sessions.delete(session));
-    session.on("error", (error) => this.#onFault(error, session.socket));
+    session.on("error", (error) => this.#onFault(error, session.destroyed ? undefined : session.socket));
     let streams = 0;
-    session.on("stream", (stream) => {
+    session.on("stream", (stream, _headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
       streams++;
       stream.once("close", () => streams--);
+      dispatch(new H2Exchange(stream, raw, peer));
     });
     if (Number.isFinite(keepAlive)) {
       session.setTimeout(keepAlive, () => {
