@@ -231,7 +231,7 @@ export class Http3Exchange implements Exchange {
       this.#out.start(() => endpoint.respond(id, this.#stream, list, bytes), true);
     } else {
       this.#out.start(() => this.#sendHead(list, false), false);
-      this.#out.write(bytes);
+      void this.#out.write(bytes); // nobody waits: the rest goes as the client takes it
       this.#out.end();
     }
   }
