@@ -2,6 +2,8 @@
 import { connect as connectHttp2, constants } from "node:http2";
 import { Agent, request as requestHttps } from "node:https";
 
+const H3_REQUEST_REJECTED = 0x10b;
+
 /** One request to send, and the check of what comes back. */
 export interface Ask {
   readonly method: string;
@@ -142,8 +144,8 @@ export async function loadHttp3(options: LoadOptions, parallel: number): Promise
       resolve("answered");
     });
     stream.on("error", (error) => {
-      // H3_REQUEST_REJECTED: not processed at all, as RFC 9114 section 4.1.1 has it.
-      if (status === 0 && /rejected|0x10b|267/i.test(`${error.message} ${JSON.stringify(error)}`)) resolve("gone");
+      // Not processed at all, as RFC 9114 section 4.1.1 has it. The client's types do not tell the code.
+      if ((error as { h3Code?: number }).h3Code === H3_REQUEST_REJECTED) resolve("gone");
       else reject(error);
     });
     if (ask.body !== undefined) stream.end(ask.body);
