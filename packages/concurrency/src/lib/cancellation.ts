@@ -2,7 +2,7 @@
 
 /** Somebody to be told of a cancellation. */
 export interface Receiver {
-  /** Called at most once. Must not throw. Returns the source that has to tell its own subscribers in turn, if any. */
+  /** Called at most once. Must not throw. A receiver that is a source itself returns itself: its turn comes later. */
   cancelledBy(cause: unknown): Source | undefined;
 }
 
@@ -51,6 +51,9 @@ export abstract class Source {
     return first.detach();
   }
 
+  /** Its turn has come, and its subscribers are next. Must not throw. */
+  onCancelled(_cause: unknown): void {}
+
   /** The first receiver came. */
   protected abstract onWatched(): void;
   /** The last receiver left, without having been told. */
@@ -94,6 +97,7 @@ export class Subscription implements Disposable {
 export function broadcast(source: Source, cause: unknown): void {
   const sources = [source];
   for (const next of sources) {
+    next.onCancelled(cause);
     for (let receiver = next.shift(); receiver !== undefined; receiver = next.shift()) {
       const below = receiver.cancelledBy(cause);
       if (below !== undefined) sources.push(below);

@@ -112,8 +112,12 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
     this.cancel();
   }
 
-  cancelledBy(cause: unknown): Source | undefined {
-    return this.#ended ? undefined : this.#settle(cause);
+  cancelledBy(): Source {
+    return this; // until its turn comes, whoever asks it finds the end above
+  }
+
+  override onCancelled(cause: unknown): void {
+    if (!this.#ended) this.#settle(cause);
   }
 
   /**
@@ -153,14 +157,13 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
   }
 
   /** Takes on the cause, lets go of everything above and tells the signal; the subscribers come next. */
-  #settle(cause: unknown): this {
+  #settle(cause: unknown): void {
     this.#ended = true;
     this.#cause = cause;
     this.#unlink();
     this.#parent = undefined;
     this.#source = undefined;
     this.#controller?.abort(cause);
-    return this;
   }
 
   protected override onWatched(): void {

@@ -3,7 +3,7 @@ import { Supervisor, type SupervisorEvent } from "../index.ts";
 import { TestClock } from "../testing.ts";
 
 /** A service that writes down what happens to it. */
-function recorder(log: string[], name: string, dependsOn: string[] = []) {
+function recorder<const Name extends string = never>(log: string[], name: string, dependsOn: readonly Name[] = []) {
   const service = {
     dependsOn,
     fail: (_error: unknown) => {},
@@ -219,7 +219,7 @@ test("Supervisor leaves services behind that do not stop in time, and names them
   await supervisor.start();
   const outcome = expect(supervisor.stop()).rejects.toMatchObject({
     code: "ERR_STOP_TIMEOUT",
-    services: ["stuck", "store"],
+    services: ["store", "stuck"], // the store could not be stopped before it
     timeoutMs: 5_000,
   });
   await clock.advance(5_000);
@@ -282,10 +282,14 @@ test("Supervisor refuses circles, unknown names and bad options by name", () => 
     new TypeError("Cannot create a Supervisor: services must not depend on each other in a circle, got a -> b -> a"),
   );
   // @ts-expect-error: no service has that name
-  expect(() => new Supervisor({ a: { start, dependsOn: ["c"] } })).toThrow(/dependsOn of a must name services, got "c"/);
+  expect(() => new Supervisor({ a: { start, dependsOn: ["c"] } })).toThrow(
+    /dependsOn of a must name services, got "c"/,
+  );
   // @ts-expect-error: not a service
   expect(() => new Supervisor({ a: {} })).toThrow(/service a must have a function start, got an object/);
-  expect(() => new Supervisor({ a: { start } }, { stopTimeout: -1 })).toThrow(/stopTimeout must be 0 ms or more, got -1/);
+  expect(() => new Supervisor({ a: { start } }, { stopTimeout: -1 })).toThrow(
+    /stopTimeout must be 0 ms or more, got -1/,
+  );
   // @ts-expect-error: not a strategy
   expect(() => new Supervisor({ a: { start } }, { strategy: "none" })).toThrow(/strategy must be/);
 });
