@@ -1,7 +1,10 @@
 // One handler over three protocols: the same request in, the same answer out.
 import { createHash, randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { setImmediate as turn } from "node:timers/promises";
 import { Context } from "@proj/concurrency";
+import { createCertificates } from "@tooling/testing";
 import { describe, expect, test } from "vitest";
 import { FastResponse, type Handler, platformRequest, type ServerEvent, serve } from "../src/index.ts";
 import { HttpProblem } from "../src/lib/problem.ts";
@@ -295,4 +298,59 @@ test("requests do not inherit the deadline of whoever started the server", async
   await using server = await Context.run(starting, () => serve(handler, { port: 0, tls: false }));
 
   expect(await (await fetch(server.url)).json()).toEqual({ deadline: "Infinity" });
+});
+
+test.runIf(protocols.includes("h3"))("a UDP port that is taken costs HTTP/3 and nothing else", async () => {
+  const squatter = createSocket("udp4");
+  await new Promise<void>((resolve) => squatter.bind(0, "127.0.0.1", resolve));
+  const { port } = squatter.address();
+  const events: ServerEvent[] = [];
+  await using server = await start(() => new Response("ok"), { port, onEvent: (event) => void events.push(event) });
+
+  expect(server.protocols).toEqual(["http/1.1", "h2"]);
+  expect(server.engine).toBeUndefined();
+  expect(events).toMatchObject([{ kind: "http3-unavailable", reason: expect.stringContaining(String(port)) }]);
+  expect((await ask("h2", server)).all("alt-svc")).toEqual([]);
+  squatter.close();
+});
+
+test.runIf(protocols.includes("h3"))("HTTP/3 alone is a server too", async () => {
+  await using server = await start((_request, { protocol }) => new FastResponse(protocol), { protocols: ["h3"] });
+
+  expect(server.protocols).toEqual(["h3"]);
+  expect((await ask("h3", server)).body.toString()).toBe("h3");
+});
+
+test("an address of the network is refused for HTTP/3 before anything listens", async () => {
+  const { key, cert } = await createCertificates();
+
+  await expect(serve(() => new Response(), { host: "192.0.2.1", tls: { key, cert } })).rejects.toThrow(
+    /HTTP\/3 needs all addresses .* got host 192.0.2.1/,
+  );
+});
+
+test("a client certificate can be asked for without HTTP/3", async () => {
+  const { key, cert, ca } = await createCertificates();
+  await using server = await start(() => new Response("ok"), {
+    protocols: ["http/1.1", "h2"],
+    tls: { key, cert, ca, requestCert: true },
+  });
+
+  await expect(ask("http/1.1", server)).rejects.toThrow();
+});
+
+test("the diagnostics channel gets every event", async () => {
+  const seen: unknown[] = [];
+  const listener = (event: unknown): void => void seen.push(event);
+  subscribe("@proj/http3", listener);
+  const server = await serve(() => new FastResponse("ok"), { port: 0, tls: false });
+  await (await fetch(server.url)).text();
+  await server.close();
+  unsubscribe("@proj/http3", listener);
+
+  expect(seen).toMatchObject([
+    { kind: "request-finished", method: "GET", target: "/", protocol: "http/1.1", status: 200, aborted: false },
+    { kind: "drain-started", active: 0 },
+    { kind: "drain-finished", aborted: 0 },
+  ]);
 });

@@ -162,13 +162,9 @@ export class FastResponse {
   }
 
   #platform(): Response {
-    const { status, headers } = this;
-    if (this.#body === null) return new Response(null, { status });
-    const type = headers.get("content-type");
-    return new Response(toPlatformBody(this.#take()), {
-      status,
-      headers: type === null ? {} : { "content-type": type },
-    });
+    const type = this.headers.get("content-type");
+    const init = type === null ? {} : { headers: { "content-type": type } };
+    return new Response(this.#body === null ? null : toPlatformBody(this.#take()), init);
   }
 
   /** The body, once. */

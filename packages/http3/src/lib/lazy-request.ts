@@ -81,9 +81,10 @@ export class LazyRequest {
     if (this.#body.kind === "unread") {
       this.#body = { kind: "stream", stream: bodyStream(this.#exchange, this.#limits) };
     } else if (this.#body.kind === "taken") {
-      // It went to text() or the like: the platform shows a stream that is used up then.
+      // It went to text() or the like: the platform shows a stream that is used up and locked then.
       const stream = new ReadableStream<Uint8Array>();
       void stream.cancel();
+      stream.getReader();
       this.#body = { kind: "stream", stream };
     }
     return (this.#body as Streamed).stream; // each branch above ends there
