@@ -265,7 +265,10 @@ export class Http3ClientStream {
   }
 
   receive(chunk: Uint8Array): void {
-    if (!this.#received.push(chunk)) this.reset();
+    if (this.#received.push(chunk)) return;
+    this.#endpoint.reset(0, this.#id, H3_REQUEST_CANCELLED);
+    const reason = this.#received.diskError ?? "too much of the response is unread";
+    this.fail(new Http3StreamError(H3_REQUEST_CANCELLED, String(reason)));
   }
 
   receiveEnd(): void {

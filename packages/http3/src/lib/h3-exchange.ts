@@ -121,7 +121,7 @@ export class Http3Exchange implements Exchange {
     } else if (this.#receivedBytes > this.#connection.limits.maxBodySize) {
       this.refuse(413, "Content Too Large");
     } else if (!this.#openBody().push(chunk)) {
-      this.refuse(503, "Service Unavailable");
+      this.refuse(503, "Service Unavailable", this.#received?.diskError);
     }
   }
 
@@ -173,8 +173,8 @@ export class Http3Exchange implements Exchange {
   }
 
   /** An answer of the server itself, whatever the core still does. */
-  refuse(status: number, title: string): void {
-    const cause = new Error(`The request was refused: ${title}`);
+  refuse(status: number, title: string, reason?: unknown): void {
+    const cause = new Error(`The request was refused: ${title}`, reason === undefined ? {} : { cause: reason });
     if (this.#headSent) {
       this.#cut(cause, H3_EXCESSIVE_LOAD);
       return;

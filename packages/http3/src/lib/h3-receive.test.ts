@@ -54,6 +54,21 @@ test("push() says no when neither memory nor disk has room", () => {
   buffer.discard();
 });
 
+test("a disk that fails is a reason to say no, and tells why", async () => {
+  const { disk, buffer } = make(0);
+  const before = process.env["TMPDIR"];
+  process.env["TMPDIR"] = "/nowhere";
+  try {
+    expect(buffer.push(Buffer.from("x"))).toBe(false);
+  } finally {
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
+  }
+  expect(buffer.diskError).toMatchObject({ code: "ENOENT" });
+  buffer.discard();
+  expect(disk.used).toBe(0);
+});
+
 test("a failure reaches a waiting reader, and a later one", async () => {
   const { buffer } = make(1_000);
   const reader = buffer.read();

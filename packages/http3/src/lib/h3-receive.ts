@@ -21,6 +21,7 @@ export class ReceiveBuffer {
   #first = 0;
   #spill: SpillFile | undefined;
   #spilled = 0;
+  #diskError: unknown;
   #ending: Ending | undefined;
   #discarded = false;
   #wake: (() => void) | undefined;
@@ -28,6 +29,11 @@ export class ReceiveBuffer {
   constructor(memory: ByteBudget, disk: ByteBudget) {
     this.#memory = memory;
     this.#disk = disk;
+  }
+
+  /** What the disk said when it refused a chunk, if it was the disk. */
+  get diskError(): unknown {
+    return this.#diskError;
   }
 
   /** False when neither memory nor disk has room: the chunk was not kept and the body cannot go on. */
@@ -106,8 +112,9 @@ export class ReceiveBuffer {
       this.#spill ??= new SpillFile();
       this.#spill.append(chunk);
       return true;
-    } catch {
-      return false; // a full or missing disk is one more way to have no room
+    } catch (error) {
+      this.#diskError = error; // a full or missing disk is one more way to have no room
+      return false;
     }
   }
 
