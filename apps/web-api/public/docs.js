@@ -37,7 +37,7 @@ function showOperation(method, path, { operationId, summary, parameters = [], re
               element("code", {}, parameter.name),
               parameter.in,
               typeOf(parameter.schema),
-              parameter.required ? `Required. ${parameter.description ?? ""}` : parameter.description,
+              prose(parameter.required ? `Required. ${parameter.description ?? ""}` : parameter.description),
             ]),
           ),
       requestBody &&
@@ -49,7 +49,7 @@ function showOperation(method, path, { operationId, summary, parameters = [], re
         ["Answer", "", ""],
         Object.entries(responses).map(([status, { description, content = {}, headers = {} }]) => [
           element("code", {}, status),
-          description,
+          prose(description),
           [
             ...Object.values(content).map(({ schema }) => typeOf(schema)),
             ...Object.keys(headers).map((name) => element("code", {}, ` ${name}`)),
@@ -75,7 +75,7 @@ function showSchema(name, schema) {
           element("code", {}, member),
           typeOf(value),
           required.has(member) ? "required" : "default" in value ? `default ${JSON.stringify(value.default)}` : "",
-          value.description,
+          prose(value.description),
         ]),
       ),
     ),
@@ -124,6 +124,11 @@ function typeOf(schema) {
     schema.maxLength === undefined ? undefined : `up to ${schema.maxLength} characters`,
   ].filter((text) => text !== undefined);
   return element("span", {}, schema.type ?? "any", limits.length === 0 ? "" : ` (${limits.join(", ")})`);
+}
+
+/** Text with `code` in it. */
+function prose(text = "") {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? element("code", {}, part) : part));
 }
 
 function openTarget() {

@@ -8,6 +8,6 @@ export function element(name, properties = {}, ...children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== undefined && child !== null));
+  node.append(...children.flat(Number.POSITIVE_INFINITY).filter((child) => child !== undefined && child !== null));
   return node;
 }

@@ -92,7 +92,8 @@ withChromium("Chromium shows the page and its data over HTTP/3, by its own net l
   await page.getByText("Saved").waitFor();
   expect(await page.locator("#protocol").textContent()).toBe("served over HTTP/3");
   await page.goto(`${app.url}/docs`);
-  await page.getByText("Read a licence with its text").waitFor();
+  await page.getByText("Read a licence with its text").click();
+  await page.locator("#getLicence").getByText("Identifier, as in SPDX").waitFor();
   expect(errors).toEqual([]);
 
   const requests = await chromium.closeAndReadNetLog();
