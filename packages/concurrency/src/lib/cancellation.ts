@@ -38,6 +38,9 @@ export abstract class Source {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
+    // One that has grown old would keep all those behind it from being collected young.
+    subscription.previous = undefined;
+    subscription.next = undefined;
     return this.#first === undefined;
   }
 
@@ -48,6 +51,7 @@ export abstract class Source {
     this.#first = first.next;
     if (first.next === undefined) this.#last = undefined;
     else first.next.previous = undefined;
+    first.next = undefined;
     return first.detach();
   }
 

@@ -265,7 +265,7 @@ test("[p-queue#200, p-limit#83] a task keeps the AsyncLocalStorage of its caller
   const semaphore = new Semaphore(1);
   const seen = await Promise.all(
     Array.from({ length: 10 }, (_, index) =>
-      storage.run(index, () => semaphore.run(async () => (await undefined, storage.getStore()))),
+      storage.run(index, () => semaphore.run(() => Promise.resolve().then(() => storage.getStore()))),
     ),
   );
   expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);

@@ -143,6 +143,9 @@ class Line {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
+    // A waiter that has grown old would keep all those behind it from being collected young.
+    waiter.previous = undefined;
+    waiter.next = undefined;
     return this.first === undefined;
   }
 }
