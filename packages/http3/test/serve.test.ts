@@ -309,7 +309,7 @@ test.runIf(protocols.includes("h3"))("a UDP port that is taken costs HTTP/3 and 
 
   expect(server.protocols).toEqual(["http/1.1", "h2"]);
   expect(server.engine).toBeUndefined();
-  expect(events).toMatchObject([{ kind: "http3-unavailable", reason: expect.stringContaining(String(port)) }]);
+  expect(events).toMatchObject([{ kind: "http3-unavailable", reason: expect.stringContaining("UDP port") }]);
   expect((await ask("h2", server)).all("alt-svc")).toEqual([]);
   squatter.close();
 });

@@ -23,7 +23,7 @@ export const graph: Readonly<Record<string, Row>> = {
   "@proj/cli": { imports: floor, dependencies: [] },
 
   // L2
-  "@proj/http3": { imports: floor, dependencies: ["@peculiar/x509"], optional: ["@currentspace/http3"] },
+  "@proj/http3": { imports: floor, dependencies: ["asn1js", "pkijs"], optional: ["@currentspace/http3"] },
   "@proj/agent": { imports: [...floor, "@proj/resilience"], dependencies: ["@ai-sdk/provider"] },
 
   // L3

@@ -20,6 +20,7 @@ const renewDays = 15;
 
 /** The certificate that a server made for itself, and what it takes to trust it. */
 export interface DevelopmentCertificate {
+  /** The server's private key, PEM. */
   readonly key: string;
   /** The server's certificate, PEM. */
   readonly cert: string;
@@ -29,6 +30,7 @@ export interface DevelopmentCertificate {
   readonly caPath: string | undefined;
   /** SHA-256 of the server's public key in base64, for `--ignore-certificate-errors-spki-list` of Chromium. */
   readonly spki: string;
+  /** When the server's certificate ends; a start of the server within 15 days of it makes a new one. */
   readonly expires: Date;
   /** The shell command that makes this machine trust the authority; undefined without `caPath`. */
   readonly trustCommand: string | undefined;

@@ -26,6 +26,10 @@ export interface ResponseParts {
   readonly body: FastBody;
 }
 
+// Ways into the class for this package alone: what sends an answer needs its parts, not its streams.
+let isFast: (value: unknown) => boolean;
+let take: (response: FastResponse) => ResponseParts;
+
 const nullBodyStatus = new Set([204, 205, 304]);
 
 /**
@@ -44,7 +48,9 @@ const nullBodyStatus = new Set([204, 205, 304]);
  * ```
  */
 export class FastResponse {
+  /** The status code, 200 to 599. */
   readonly status: number;
+  /** The reason phrase, as given. */
   readonly statusText: string;
   readonly #headers: ListHeaders;
   #body: FastBody;
@@ -78,68 +84,77 @@ export class FastResponse {
     return new FastResponse(text, { ...init, headers: jsonHeaders(init.headers) });
   }
 
-  static is(value: unknown): value is FastResponse {
-    return typeof value === "object" && value !== null && #headers in value;
+  static {
+    isFast = (value) => typeof value === "object" && value !== null && #headers in value;
+    take = (response) => {
+      const headers = ListHeaders.listOf(response.#headers);
+      return { status: response.status, headers, body: response.#body === null ? null : response.#take() };
+    };
   }
 
-  /** Takes the parts out for sending; the body counts as used then. Throws a `TypeError` when it already is. */
-  static take(response: FastResponse): ResponseParts {
-    const { status } = response;
-    const headers = ListHeaders.listOf(response.#headers);
-    if (response.#body === null) return { status, headers, body: null };
-    return { status, headers, body: response.#take() };
-  }
-
+  /** The header fields; changes to them are sent. */
   get headers(): Headers {
     return asHeaders(this.#headers);
   }
 
+  /** Whether the status is 200 to 299. */
   get ok(): boolean {
     return this.status < 300;
   }
 
+  /** Always false: it was made here. */
   get redirected(): boolean {
     return false;
   }
 
+  /** Always `default`: it was made here. */
   get type(): "default" {
     return "default";
   }
 
+  /** Always empty: it was made here. */
   get url(): string {
     return "";
   }
 
+  /** Whether the body was read, or sent, wholly or in part. */
   get bodyUsed(): boolean {
     return this.#used || (this.#stream !== undefined && isDisturbed(this.#stream));
   }
 
+  /** The body as a stream, made when it is asked for; null without body. */
   get body(): ReadableStream<Uint8Array> | null {
     if (this.#body === null) return null;
     this.#stream ??= this.#openStream();
     return this.#stream;
   }
 
+  /** Reads the body as UTF-8; rejects with a `TypeError` when it is used already, like all that follow. */
   async text(): Promise<string> {
     return this.#platform().text();
   }
 
+  /** Reads the body as JSON. */
   async json(): Promise<unknown> {
     return this.#platform().json();
   }
 
+  /** Reads the body as bytes. */
   async bytes(): Promise<Uint8Array> {
     return this.#platform().bytes();
   }
 
+  /** Reads the body as an `ArrayBuffer`. */
   async arrayBuffer(): Promise<ArrayBuffer> {
     return this.#platform().arrayBuffer();
   }
 
+  /** Reads the body as a `Blob` of its content type. */
   async blob(): Promise<Blob> {
     return this.#platform().blob();
   }
 
+  /** Reads the body as a form. */
   async formData(): Promise<FormData> {
     return this.#platform().formData();
   }
@@ -182,6 +197,16 @@ export class FastResponse {
 }
 
 Object.setPrototypeOf(FastResponse.prototype, Response.prototype);
+
+/** Whether a response is one of this class. */
+export function isFastResponse(value: unknown): value is FastResponse {
+  return isFast(value);
+}
+
+/** Takes the parts out for sending; the body counts as used then. Throws a `TypeError` when it already is. */
+export function takeParts(response: FastResponse): ResponseParts {
+  return take(response);
+}
 
 function jsonHeaders(init: FastResponseInit["headers"]): FastResponseInit["headers"] {
   if (init === undefined) return { "content-type": "application/json" };

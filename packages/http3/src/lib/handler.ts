@@ -24,9 +24,11 @@ export interface RequestContext {
   readonly context: Context;
   /** `context.signal`: aborts when the client gives up, the deadline passes or the server stops waiting. */
   readonly signal: AbortSignal;
+  /** The version of HTTP that this request came over. */
   readonly protocol: Protocol;
   /** The address of the peer of the connection: the client, or the proxy in front. */
   readonly remoteAddress: string;
+  /** The port of that peer. */
   readonly remotePort: number;
   /** Values that a router took from the path; empty without a router. */
   readonly params: Params;

@@ -1,6 +1,6 @@
 // Sends any `Response` through an exchange: one piece where it is one, else chunk by chunk at the client's pace.
 import type { Exchange } from "./exchange.ts";
-import { type FastBody, FastResponse } from "./fast-response.ts";
+import { type FastBody, isFastResponse, takeParts } from "./fast-response.ts";
 import { valueIn } from "./list-headers.ts";
 
 const encoder = new TextEncoder();
@@ -26,8 +26,8 @@ export function sendResponse(
   extra: readonly string[],
   sending: Sending,
 ): Promise<void> | undefined {
-  if (FastResponse.is(response)) {
-    const { status, headers, body } = FastResponse.take(response);
+  if (isFastResponse(response)) {
+    const { status, headers, body } = takeParts(response);
     return send(exchange, status, clean(headers, extra), body, sending);
   }
   const { status } = response;

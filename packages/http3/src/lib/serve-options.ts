@@ -29,6 +29,7 @@ export interface ServeOptions {
   readonly tls?: TlsOptions | "development" | false;
   /** Default: all three; `["http/1.1"]` without TLS, the one protocol there is then. */
   readonly protocols?: readonly Protocol[];
+  /** What one client may take. Default: see {@link Limits}. */
   readonly limits?: Limits;
   /** How long `close()` waits for requests that are not finished, in milliseconds. Default 10,000. */
   readonly drainTimeout?: number;
