@@ -1,6 +1,7 @@
 // The laws of the algorithms, against an exact log of what was admitted; then what callers of one limiter see.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { cancelSweep } from "./cancel-sweep.ts";
 import { Context } from "./context.ts";
 import { fixedWindow } from "./fixed-window.ts";
 import { leakyBucket } from "./leaky-bucket.ts";
@@ -350,6 +351,25 @@ test("A waiter whose signal aborts leaves the line in the same turn, and the nex
   await clock.advance(100);
   await light;
   expect(clock.timers).toBe(0);
+});
+
+test("A cancellation at any step of take() takes nothing or is too late", async () => {
+  await cancelSweep(async (signal) => {
+    const clock = new TestClock();
+    const limiter = tokenBucket({ rate: 10, burst: 2, clock });
+    limiter.tryTake(undefined, 2);
+    const waiting = limiter.take(undefined, 1, { signal }).then(
+      () => 1,
+      () => 0,
+    );
+    const behind = limiter.take();
+    await clock.advance(100);
+    const taken = await waiting;
+    await clock.advance(100);
+    await behind;
+    expect(limiter.delay(undefined, 1)).toBe(taken === 1 ? 100 : 0);
+    expect(clock.timers).toBe(0);
+  });
 });
 
 test("take() rejects with the reason of a signal that has ended before, and takes nothing", async () => {
