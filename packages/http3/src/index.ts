@@ -1,5 +1,6 @@
 export type { DevelopmentCertificate } from "./lib/development-certificate.ts";
 export { DrainTimeoutError } from "./lib/drain-timeout-error.ts";
+export { Http3UnavailableError } from "./lib/engine.ts";
 export type { Protocol } from "./lib/exchange.ts";
 export { type FastBody, FastResponse, type FastResponseInit } from "./lib/fast-response.ts";
 export type { Handler, Params, RequestContext } from "./lib/handler.ts";

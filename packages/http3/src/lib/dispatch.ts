@@ -33,7 +33,7 @@ export class Core {
   readonly #handler: Handler;
   readonly #options: CoreOptions;
   readonly #active = new Set<Run>();
-  #onIdle: (() => void) | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(handler: Handler, options: CoreOptions) {
     this.#handler = handler;
@@ -48,7 +48,9 @@ export class Core {
   readonly dispatch: Dispatch = (exchange) => {
     const run = new Run(exchange, this.#options, () => {
       this.#active.delete(run);
-      if (this.#active.size === 0) this.#onIdle?.();
+      if (this.#active.size > 0) return;
+      this.#idle?.resolve();
+      this.#idle = undefined;
     });
     this.#active.add(run);
     run.start(this.#handler);
@@ -57,14 +59,8 @@ export class Core {
   /** Fulfils once no request is unfinished. */
   idle(): Promise<void> {
     if (this.#active.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const previous = this.#onIdle;
-      this.#onIdle = () => {
-        previous?.();
-        this.#onIdle = undefined;
-        resolve();
-      };
-    });
+    this.#idle ??= Promise.withResolvers<void>();
+    return this.#idle.promise;
   }
 
   /** Cancels what is unfinished and cuts its answers off; returns how many that were. */

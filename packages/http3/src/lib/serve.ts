@@ -1,6 +1,7 @@
 // One server for HTTP/1.1, HTTP/2 and HTTP/3: one port, one handler.
 import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
+import { networkInterfaces } from "node:os";
 import { Context } from "@proj/concurrency";
 import { type DevelopmentCertificate, developmentCertificate } from "./development-certificate.ts";
 import { Core } from "./dispatch.ts";
@@ -195,7 +196,7 @@ class HttpServer implements Server {
 
 /** The address to listen on. */
 async function resolveHost({ host, protocols }: ResolvedOptions): Promise<string> {
-  if (host === undefined) return "::";
+  if (host === undefined) return hasIPv6() ? "::" : "0.0.0.0";
   const address = isIP(host) ? host : (await lookup(host)).address;
   if (protocols.includes("h3") && !isWildcard(address) && !isLoopback(address)) {
     throw new TypeError(
@@ -203,6 +204,10 @@ async function resolveHost({ host, protocols }: ResolvedOptions): Promise<string
     );
   }
   return address;
+}
+
+function hasIPv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === "IPv6"));
 }
 
 function isWildcard(host: string): boolean {

@@ -34,6 +34,10 @@ export interface ListenTcpOptions {
   readonly events: EventSink;
 }
 
+/** How many bytes of uploads may be under way, per stream and per connection: what a fast line holds in a round trip. */
+const streamWindow = 256 * 1024;
+const connectionWindow = 1024 * 1024;
+
 type Server = HttpServer | Http2SecureServer;
 
 /** Listens for HTTP/1.1 and HTTP/2. Rejects with the system's error when the port cannot be had. */
@@ -139,6 +143,7 @@ export class TcpListener {
       stream.once("close", () => streams--);
       dispatch(new H2Exchange(stream, raw, peer));
     });
+    session.setLocalWindowSize(connectionWindow);
     if (Number.isFinite(keepAlive)) {
       session.setTimeout(keepAlive, () => {
         if (streams === 0) session.close();
@@ -173,7 +178,7 @@ function createTlsServer({ protocols, limits }: ListenTcpOptions, tls: TlsIdenti
     settings: {
       maxConcurrentStreams: limits.maxStreams,
       maxHeaderListSize: limits.maxHeaderSize,
-      initialWindowSize: 262_144,
+      initialWindowSize: streamWindow,
     },
     maxHeaderListPairs: limits.maxHeaderCount + 10, // the core answers 431 just above the limit; far above the stream is refused
     ...h1Options(limits), // which its declared type leaves out
