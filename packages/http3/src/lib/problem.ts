@@ -1,5 +1,6 @@
 // Errors as the client sees them: problem details for HTTP APIs (RFC 9457), returned or thrown.
 import { STATUS_CODES } from "node:http";
+import { FastResponse } from "./fast-response.ts";
 
 /** The members of a problem document: five standard ones, and any of your own beside them. */
 export interface ProblemDetails {
@@ -39,7 +40,7 @@ export interface ProblemOptions {
  * ```
  */
 export function problem(details: ProblemDetails, { headers }: ProblemOptions = {}): Response {
-  return new Response(JSON.stringify(problemDocument(details)), {
+  return new FastResponse(JSON.stringify(problemDocument(details)), {
     status: details.status,
     headers: { ...headers, "content-type": "application/problem+json" },
   });
@@ -66,6 +67,7 @@ export function problem(details: ProblemDetails, { headers }: ProblemOptions = {
 export class HttpProblem extends Error {
   override readonly name = "HttpProblem";
   readonly code = "ERR_HTTP_PROBLEM";
+  /** The status of its response. */
   readonly status: number;
   /** The members of the document, as given. */
   readonly details: ProblemDetails;

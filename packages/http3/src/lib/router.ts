@@ -18,6 +18,7 @@ export type Middleware = (request: Request, context: RequestContext, next: Handl
 
 /** One entry of the route table. */
 export interface Route {
+  /** As registered: `"GET"` answers HEAD too. */
   readonly method: string;
   /** The whole template, with the prefixes it was mounted under. */
   readonly path: string;
