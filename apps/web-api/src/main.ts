@@ -5,7 +5,7 @@ import { type Server, serve } from "@proj/http3";
 import { createApp, type Readiness } from "./app.ts";
 import { banner } from "./banner.ts";
 import { type Config, ConfigError, help, readConfig } from "./config.ts";
-import { openDatabase } from "./database.ts";
+import { isDiskFull, openDatabase } from "./database.ts";
 import { largestBody } from "./input.ts";
 import { LicenceStore } from "./licence-store.ts";
 import { Log } from "./log.ts";
@@ -31,8 +31,14 @@ async function run(config: Config): Promise<void> {
     {
       database: {
         async start() {
-          database = openDatabase(dataFolder);
-          await seed(database, { onProgress: showProgress });
+          const opened = openDatabase(dataFolder);
+          try {
+            await seed(opened, { onProgress: showProgress });
+          } catch (error) {
+            opened.close();
+            throw error;
+          }
+          database = opened;
         },
         stop() {
           database.close();
@@ -81,11 +87,14 @@ function showProgress(done: number, total: number): void {
 /** What a person can do about it; a failure nobody foresaw with all that is known of it. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
-  const { code, port } = (error ?? {}) as { code?: unknown; port?: unknown }; // unknown fields, compared and printed only
+  const { code, port, errcode } = (error ?? {}) as Record<string, unknown>; // unknown fields, compared and printed only
   if (code === "EADDRINUSE") {
     return `Cannot start: another program has port ${port}. Stop that program, or choose another port: npm start -- --port ${Number(port) + 1}`;
   }
-  if (code === "EACCES")
-    return `Cannot start: not allowed: ${(error as Error).message}. Choose another port or data folder, see --help`;
+  if (code === "EACCES" || code === "EROFS" || errcode === 14 /* SQLITE_CANTOPEN */) {
+    return `Cannot start: ${(error as Error).message}. Choose another port or data folder, see --help`;
+  }
+  if (isDiskFull(error))
+    return "Cannot start: there is no room for the database. Make some, or choose another data folder with --data";
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -223,3 +223,21 @@ test("pages are served with a policy that keeps foreign code out", async () => {
     expect(text).not.toMatch(/<script>|\s(style|on\w+)=/);
   }
 });
+
+test("a failure that nobody foresaw is logged whole and answered without internals", async () => {
+  await using broken = await openApi();
+  broken.database.close();
+
+  const { status, json, text } = await broken.ask("GET", "/licences/MIT", {
+    headers: { "x-request-id": "find-me" },
+  });
+
+  expect([status, json.detail, json.requestId]).toEqual([500, "The server failed to answer this request", "find-me"]);
+  expect(text).not.toMatch(/database|\.ts/);
+  expect(JSON.parse(broken.log[0] ?? "")).toMatchObject({
+    level: "error",
+    requestId: "find-me",
+    error: expect.stringContaining("database is not open"),
+  });
+  expect((await broken.ask("GET", "/readyz")).json).toEqual({ status: "failed" });
+});

@@ -47,7 +47,9 @@ export async function openApi({ seeded = false, folder: given }: OpenApiOptions 
   await using stack = new AsyncDisposableStack();
   const folder = given ?? stack.use(await temporaryFolder()).path;
   const database = openDatabase(folder);
-  stack.defer(() => database.close());
+  stack.defer(() => {
+    if (database.isOpen) database.close();
+  });
   if (seeded) await seed(database);
   const store = new LicenceStore(database);
   const readiness: Readiness = { state: "ready" };
@@ -103,7 +105,7 @@ function checkPromises(
     (candidate) =>
       candidate.method === method && new RegExp(`^${candidate.path.replace(/:\w+/g, "[^/]+")}$`).test(pathname),
   );
-  if (operation === undefined) return;
+  if (operation === undefined || response.status === 500) return;
   const promised = operation.answers[response.status];
   expect(promised !== undefined || operation.problems.includes(response.status), `${response.status} is promised`).toBe(
     true,
