@@ -10,7 +10,7 @@
  *
  * const context = Context.derive();
  * context.cancel();
- * console.log(context.cause instanceof CancelledError); // true
+ * console.log(context.cause instanceof CancelledError); // prints: true
  * ```
  */
 export class CancelledError extends Error {

@@ -36,7 +36,7 @@ export interface Clock {
  * const start = systemClock.now();
  * const timer = systemClock.setTimeout(() => console.log("never printed"), 1_000);
  * timer.clear();
- * console.log(systemClock.now() - start < 1_000); // true
+ * console.log(systemClock.now() - start < 1_000); // prints: true
  * ```
  */
 export const systemClock: Clock = {

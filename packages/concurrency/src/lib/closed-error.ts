@@ -10,7 +10,7 @@
  * const semaphore = new Semaphore(1);
  * await semaphore.close();
  * const error = await semaphore.acquire().catch((error: unknown) => error);
- * console.log(error instanceof ClosedError); // true
+ * console.log(error instanceof ClosedError); // prints: true
  * ```
  */
 export class ClosedError extends Error {

@@ -15,7 +15,7 @@ export interface ContextValue {
  *
  * const tenant = new ContextKey<string>("tenant");
  * using context = Context.derive({ values: [tenant.of("acme")] });
- * console.log(Context.run(context, () => Context.current().get(tenant))); // acme
+ * console.log(Context.run(context, () => Context.current().get(tenant))); // prints: acme
  * ```
  */
 export class ContextKey<T> {

@@ -57,7 +57,7 @@ export type Task<T> = (context: Context) => T | PromiseLike<T>;
  * using context = Context.derive({ timeout: 5_000 });
  * await Context.run(context, async () => {
  *   const { signal, remaining } = Context.current(); // anywhere below, however deep
- *   console.log(signal.aborted, remaining > 4_000); // false true
+ *   console.log(signal.aborted, remaining > 4_000); // prints: false true
  * });
  * ```
  */
@@ -88,7 +88,7 @@ export const Context = {
    * const request = Context.derive();
    * const audit = Context.detach(request);
    * request.cancel();
-   * console.log(request.cancelled, audit.cancelled); // true false
+   * console.log(request.cancelled, audit.cancelled); // prints: true false
    * ```
    */
   detach(context: Context = currentNode()): Context {
@@ -135,7 +135,7 @@ export const Context = {
    * using context = Context.derive({ timeout: 250 });
    * const headers = new Headers();
    * Context.inject(context, headers);
-   * console.log(Number(headers.get("x-deadline-ms")) <= 250); // true
+   * console.log(Number(headers.get("x-deadline-ms")) <= 250); // prints: true
    * ```
    */
   inject(context: Context, headers: HeaderTarget): void {
@@ -152,7 +152,7 @@ export const Context = {
    * import { Context } from "@proj/concurrency";
    *
    * using context = Context.extract({ "x-deadline-ms": "60000" }, { timeout: 1_000 });
-   * console.log(context.remaining <= 1_000); // true
+   * console.log(context.remaining <= 1_000); // prints: true
    * ```
    */
   extract(headers: HeaderSource, options: ExtractOptions = {}): OwnedContext {

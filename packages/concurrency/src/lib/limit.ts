@@ -49,8 +49,8 @@ export interface Limit {
  * const two = limit(2);
  * const double = async (value: number) => value * 2;
  *
- * console.log(await two(double, 21)); // 42
- * console.log(await two.map([1, 2, 3], double)); // [ 2, 4, 6 ]
+ * console.log(await two(double, 21)); // prints: 42
+ * console.log(await two.map([1, 2, 3], double)); // prints: [ 2, 4, 6 ]
  * ```
  */
 export function limit(concurrency: number, options: SemaphoreOptions = {}): Limit {

@@ -10,7 +10,7 @@
  * const semaphore = new Semaphore(1, { maxQueue: 0 });
  * using permit = await semaphore.acquire();
  * const error = await semaphore.acquire().catch((error: unknown) => error);
- * console.log(error instanceof QueueFullError && error.maxQueue); // 0
+ * console.log(error instanceof QueueFullError && error.maxQueue); // prints: 0
  * ```
  */
 export class QueueFullError extends Error {

@@ -17,7 +17,7 @@ export type Reentry = "warn" | "throw" | "ignore";
  *
  * const one = new Semaphore(1, { name: "one", reentry: "throw" });
  * const error = await one.run(() => one.run(() => "never")).catch((error: unknown) => error);
- * console.log(error instanceof ReentryError && error.semaphore); // one
+ * console.log(error instanceof ReentryError && error.semaphore); // prints: one
  * ```
  */
 export class ReentryError extends Error {

@@ -68,7 +68,7 @@ export interface Permit extends Disposable {
  *
  * {
  *   using permit = await connections.acquire({ weight: 3 }); // three of the ten, until the end of this block
- *   console.log(body, connections.free); // work with a connection 7
+ *   console.log(body, connections.free); // prints: work with a connection 7
  * }
  * ```
  */

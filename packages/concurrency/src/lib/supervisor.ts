@@ -48,7 +48,7 @@ export interface RunOptions {
  *
  * setTimeout(() => process.kill(process.pid, "SIGTERM"), 50);
  * await supervisor.run(); // until SIGTERM, SIGINT or stop()
- * console.log((await supervisor.report()).services.map(({ name, state }) => `${name} ${state}`)); // [ 'store stopped', 'http stopped' ]
+ * console.log((await supervisor.report()).services.map(({ name, state }) => `${name} ${state}`)); // prints: [ 'store stopped', 'http stopped' ]
  * ```
  */
 export class Supervisor<Name extends string> implements AsyncDisposable {

@@ -26,7 +26,7 @@ const { setImmediate } = globalThis;
  * using permit = await semaphore.acquire();
  * const waiting = semaphore.acquire({ timeout: 60_000 }).catch((error: Error) => error.name);
  * await clock.advance(60_000); // takes no time
- * console.log(await waiting); // TimeoutError
+ * console.log(await waiting); // prints: TimeoutError
  * ```
  */
 export class TestClock implements Clock {

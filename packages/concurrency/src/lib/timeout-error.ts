@@ -11,7 +11,7 @@
  * const semaphore = new Semaphore(1);
  * using permit = await semaphore.acquire();
  * const error = await semaphore.acquire({ timeout: 0 }).catch((error: unknown) => error);
- * console.log(error instanceof TimeoutError && error.timeoutMs); // 0
+ * console.log(error instanceof TimeoutError && error.timeoutMs); // prints: 0
  * ```
  */
 export class TimeoutError extends Error {
