@@ -5,6 +5,7 @@ import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
 import type { Service } from "./service.ts";
 
+/** What can be set on a {@link background} service. */
 export interface BackgroundOptions<Name extends string = string> {
   /** Services that have to be running first, and are stopped later. */
   readonly dependsOn?: readonly Name[] | undefined;

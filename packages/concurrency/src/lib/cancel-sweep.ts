@@ -2,6 +2,7 @@
 import { checkCount } from "./check.ts";
 import { Context, type OwnedContext } from "./context.ts";
 
+/** What can be set on a {@link cancelSweep}. */
 export interface CancelSweepOptions {
   /** The last step to cancel at. Choose more than the scenario has. Default: 30. */
   readonly steps?: number | undefined;

@@ -2,7 +2,9 @@
 
 /** A key and the value to store under it, made by {@link ContextKey.of}. */
 export interface ContextValue {
+  /** What to find it by. */
   readonly key: ContextKey<unknown>;
+  /** Of the type that the key names. */
   readonly value: unknown;
 }
 
@@ -19,6 +21,7 @@ export interface ContextValue {
  * ```
  */
 export class ContextKey<T> {
+  /** For people only. */
   readonly name: string;
   /** Carries the type only; there is no such property at run time. */
   declare readonly type: T;

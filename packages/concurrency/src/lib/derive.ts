@@ -7,6 +7,7 @@ import type { ContextValue } from "./context-key.ts";
 import { ContextNode, type Values } from "./context-node.ts";
 import { isAbortSignal } from "./signal-hub.ts";
 
+/** What a new context inherits, and what it adds. */
 export interface DeriveOptions {
   /** Whose cancellation, deadline and values are inherited. Default: the current context. */
   readonly parent?: Context | undefined;

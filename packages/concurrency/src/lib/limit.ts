@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { contextFor, derive } from "./derive.ts";
 import { type AcquireOptions, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 
+/** What can be set on `limit().map()`. */
 export interface MapOptions {
   /** Gives up, with its own reason. As for `Semaphore.run`. Default: the current context. */
   readonly signal?: AcquireOptions["signal"];

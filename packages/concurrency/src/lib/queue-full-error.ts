@@ -16,6 +16,7 @@
 export class QueueFullError extends Error {
   override readonly name = "QueueFullError";
   readonly code = "ERR_QUEUE_FULL";
+  /** How many may wait. */
   readonly maxQueue: number;
 
   constructor(what: string, maxQueue: number) {

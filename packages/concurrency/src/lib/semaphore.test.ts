@@ -183,6 +183,15 @@ test("Semaphore.acquire() rejects with a TimeoutError after its timeout", async 
   expect(semaphore.waiting).toBe(0);
 });
 
+test("a timeout of 0 rejects at once, without a timer", async () => {
+  const clock = new TestClock();
+  const semaphore = new Semaphore(1, { clock });
+  using _held = await semaphore.acquire({ timeout: 0 });
+  const waiting = semaphore.acquire({ timeout: 0 });
+  expect([semaphore.waiting, clock.timers]).toEqual([0, 0]);
+  await expect(waiting).rejects.toMatchObject({ name: "TimeoutError", timeoutMs: 0 });
+});
+
 test("Semaphore rejects a caller beyond maxQueue at once", async () => {
   const semaphore = new Semaphore(1, { maxQueue: 1, name: "bulkhead" });
   const held = await semaphore.acquire();

@@ -11,6 +11,7 @@ import { type Reentry, ReentryGuard } from "./reentry.ts";
 import { TimeoutError } from "./timeout-error.ts";
 import { Waiter, WaitQueue } from "./wait-queue.ts";
 
+/** What can be set on a {@link Semaphore}. */
 export interface SemaphoreOptions {
   /** Used in error messages and warnings. Default: `"semaphore"`. */
   readonly name?: string | undefined;
@@ -26,15 +27,17 @@ export interface SemaphoreOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** What to take with {@link Semaphore.tryAcquire}. */
 export interface TryAcquireOptions {
   /** How many permits to take, all at once. Default: 1. */
   readonly weight?: number | undefined;
 }
 
+/** What to take, and how to wait for it. */
 export interface AcquireOptions extends TryAcquireOptions {
   /** Higher goes first; equal ones in order of arrival. Default: 0. */
   readonly priority?: number | undefined;
-  /** Milliseconds to wait at most, before a `TimeoutError`. Default: no limit. */
+  /** Milliseconds to wait at most, before a `TimeoutError`; 0 to reject at once. Default: no limit. */
   readonly timeout?: number | undefined;
   /**
    * Gives up the wait, with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition
@@ -45,6 +48,7 @@ export interface AcquireOptions extends TryAcquireOptions {
 
 /** Permits that somebody holds. */
 export interface Permit extends Disposable {
+  /** How many. */
   readonly weight: number;
   /** Gives the permits back. Only the first call counts. */
   release(): void;
@@ -73,6 +77,7 @@ export interface Permit extends Disposable {
  * ```
  */
 export class Semaphore implements AsyncDisposable {
+  /** As in its messages. */
   readonly name: string;
   readonly #maxQueue: number;
   readonly #clock: Clock;
@@ -227,6 +232,7 @@ export class Semaphore implements AsyncDisposable {
       this.#held += weight;
       return undefined;
     }
+    if (timeout === 0) throw this.#timeoutError(timeout);
     if (this.#queue.size >= this.#maxQueue) throw new QueueFullError(this.name, this.#maxQueue);
     const waiter = new Waiter(this.#queue, weight, priority);
     this.#guard?.wait(context, waiter, this.#permits);

@@ -34,8 +34,11 @@ export type Health =
   | { readonly status: "unhealthy"; readonly error: unknown }
   | { readonly status: "unknown" };
 
+/** How one service is doing. */
 export interface ServiceReport<Name extends string = string> {
+  /** Its key among the services. */
   readonly name: Name;
+  /** What it is doing now. */
   readonly state: ServiceState;
   /** Since when, in milliseconds since the Unix epoch. */
   readonly since: number;
@@ -43,9 +46,11 @@ export interface ServiceReport<Name extends string = string> {
   readonly restarts: number;
   /** What its last crash, or the last failure to start or stop, was; `undefined` without any. */
   readonly lastError: unknown;
+  /** What its `health` says. */
   readonly health: Health;
 }
 
+/** How all services are doing. */
 export interface SupervisorReport<Name extends string = string> {
   /** Whether every service is running. */
   readonly ready: boolean;
@@ -53,6 +58,7 @@ export interface SupervisorReport<Name extends string = string> {
   readonly services: readonly ServiceReport<Name>[];
 }
 
+/** What a supervisor tells its `onEvent`. */
 export type SupervisorEvent<Name extends string = string> =
   | { readonly kind: "service-changed"; readonly name: Name; readonly state: ServiceState }
   | { readonly kind: "service-crashed"; readonly name: Name; readonly error: unknown }

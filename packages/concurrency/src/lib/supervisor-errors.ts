@@ -6,7 +6,9 @@ export class RestartLimitError extends Error {
   readonly code = "ERR_RESTART_LIMIT";
   /** The one that crashed last. */
   readonly service: string;
+  /** How many restarts were allowed. */
   readonly restarts: number;
+  /** Within which time. */
   readonly periodMs: number;
 
   constructor(service: string, restarts: number, periodMs: number, cause: unknown) {
@@ -22,7 +24,9 @@ export class RestartLimitError extends Error {
 export class StopTimeoutError extends Error {
   override readonly name = "StopTimeoutError";
   readonly code = "ERR_STOP_TIMEOUT";
+  /** Their names, in the order in which they started. */
   readonly services: readonly string[];
+  /** How much time they had. */
   readonly timeoutMs: number;
 
   constructor(services: readonly string[], timeoutMs: number) {

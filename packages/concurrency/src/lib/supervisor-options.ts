@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { SupervisorEvent } from "./service.ts";
 import type { ProcessPort } from "./shutdown-signals.ts";
 
+/** What can be set on a `Supervisor`. */
 export interface SupervisorOptions<Name extends string = string> {
   /** What is started again after a crash: the service that crashed, or all of them. Default: `"one-for-one"`. */
   readonly strategy?: "one-for-one" | "one-for-all" | undefined;

@@ -12,6 +12,7 @@ import { RestartLimitError, StopTimeoutError } from "./supervisor-errors.ts";
 import { readSettings, type Settings, type SupervisorOptions } from "./supervisor-options.ts";
 import { until } from "./until.ts";
 
+/** What can be set on {@link Supervisor.run}. */
 export interface RunOptions {
   /** Stops the services when it ends. Default: the current context. */
   readonly signal?: AbortSignal | Context | undefined;

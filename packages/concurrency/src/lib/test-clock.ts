@@ -3,6 +3,7 @@ import { AsyncResource } from "node:async_hooks";
 import { checkDuration } from "./check.ts";
 import type { Clock, Timer } from "./clock.ts";
 
+/** Where a {@link TestClock} starts. */
 export interface TestClockOptions {
   /** What `now()` tells at the start, in milliseconds. Default: 0. */
   readonly now?: number | undefined;
