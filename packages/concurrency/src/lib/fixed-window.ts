@@ -4,6 +4,7 @@ import { checkPositive, checkUnits } from "./rate-limiter-check.ts";
 import { type Meter, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 
+/** How many units in how much time. */
 export interface FixedWindowOptions extends MeteredLimiterOptions {
   /** Units per window: a positive integer. */
   readonly limit: number;

@@ -5,6 +5,7 @@ import { checkPositive } from "./rate-limiter-check.ts";
 import { type Meter, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 
+/** The pace, and how many may wait for it. */
 export interface LeakyBucketOptions extends MeteredLimiterOptions {
   /** Units per `per`. May have a fraction. */
   readonly rate: number;

@@ -56,8 +56,8 @@ class JointLimiter<K> implements RateLimiter<K> {
     return longest;
   }
 
-  async take(key: K, cost = 1, options: TakeOptions = {}): Promise<void> {
-    await this.#queue.take(key, cost, options);
+  take(key: K, cost = 1, options?: TakeOptions): Promise<void> {
+    return this.#queue.take(key, cost, options);
   }
 
   peek(key: K, cost = 1): RateLimitDecision {
@@ -103,7 +103,7 @@ export function byKey<K, Inner>(limiter: RateLimiter<Inner>, keyOf: (key: K) => 
     clock: limiter.clock,
     tryTake: (key, cost) => limiter.tryTake(keyOf(key), cost),
     delay: (key, cost) => limiter.delay(keyOf(key), cost),
-    take: async (key, cost, options) => await limiter.take(keyOf(key), cost, options),
+    take: async (key, cost, options) => await limiter.take(keyOf(key), cost, options), // async: keyOf may throw
     peek: (key, cost) => limiter.peek(keyOf(key), cost),
     reset: (key) => limiter.reset(keyOf(key)),
   };

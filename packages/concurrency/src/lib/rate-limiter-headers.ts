@@ -1,6 +1,7 @@
 // A decision as HTTP header fields.
 import type { RateLimitDecision } from "./rate-limiter.ts";
 
+/** How the header fields look. */
 export interface RateLimitHeadersOptions {
   /** Name of the policy, for clients that meet several. Printable ASCII. Default: `"default"`. */
   readonly name?: string | undefined;

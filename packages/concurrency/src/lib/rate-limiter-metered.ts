@@ -7,6 +7,7 @@ import type { Meter } from "./rate-limiter-meter.ts";
 import { TurnQueue } from "./rate-limiter-queue.ts";
 import { KeySlots } from "./rate-limiter-slots.ts";
 
+/** What all limiters in this process have in common. */
 export interface MeteredLimiterOptions {
   /**
    * How many keys are remembered; default 100,000. Beyond that, idle keys are forgotten first, then those that have
@@ -47,9 +48,8 @@ export class MeteredLimiter<K> implements RateLimiter<K> {
     return this.#delay(key, cost, this.#queue.unitsAhead(key));
   }
 
-  async take(key: K, cost = 1, options: TakeOptions = {}): Promise<void> {
-    const { maxQueue = this.#maxQueue } = options;
-    await this.#queue.take(key, cost, { ...options, maxQueue });
+  take(key: K, cost = 1, options?: TakeOptions): Promise<void> {
+    return this.#queue.take(key, cost, options, this.#maxQueue);
   }
 
   peek(key: K, cost = 1): RateLimitDecision {

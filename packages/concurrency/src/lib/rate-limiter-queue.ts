@@ -34,21 +34,26 @@ export class TurnQueue<K> {
     return this.#lines.size === 0 ? 0 : (this.#lines.get(key)?.units ?? 0);
   }
 
-  /** Takes now or in turn; rejects as soon as it is clear that the turn would come too late. */
-  async take(key: K, cost: number, options: TakeOptions): Promise<void> {
+  /**
+   * Takes now or in turn; rejects as soon as it is clear that the turn would come too late. `longest` is the default of
+   * `maxQueue`.
+   */
+  async take(key: K, cost: number, options: TakeOptions = {}, longest = Number.POSITIVE_INFINITY): Promise<void> {
     const action = "take from a rate limiter";
-    const { timeout = Number.POSITIVE_INFINITY, maxQueue = Number.POSITIVE_INFINITY } = options;
+    const { timeout = Number.POSITIVE_INFINITY, maxQueue = longest } = options;
     checkDuration(action, "timeout", timeout);
     checkCount(action, "maxQueue", maxQueue, 0, true);
     const context = contextFor(action, options.signal);
     context.throwIfCancelled();
-    const latest = this.#clock.now() + Math.min(timeout, context.remaining);
 
+    const start = timeout === Number.POSITIVE_INFINITY ? 0 : this.#clock.now();
     const answer = this.#turnstile.tryTake(key, cost);
     const delay = typeof answer === "number" ? answer : await this.#until(context, answer, key, cost);
     if (delay === 0) return;
+    const now = this.#clock.now();
+    const latest = Math.min(start + timeout, now + context.remaining);
     const line = this.#lines.get(key) ?? new Line(() => this.#serve(key, line));
-    if (!isInTime(delay, this.#clock.now(), latest) || line.size >= maxQueue) throw new RateLimitedError(delay);
+    if (!isInTime(delay, now, latest) || line.size >= maxQueue) throw new RateLimitedError(delay);
 
     const waiter = new Caller(line, cost, latest);
     line.push(waiter);
@@ -57,7 +62,7 @@ export class TurnQueue<K> {
       this.#lines.set(key, line);
       this.#serveIn(delay, key, line);
     }
-    const giveUp = this.#clock.setTimeout(() => this.#giveUp(waiter, key, line), timeout);
+    const giveUp = this.#clock.setTimeout(() => this.#giveUp(waiter, key, line), start + timeout - now);
     const failure = await waiter.outcome;
     giveUp.clear();
     if (failure !== undefined) throw failure();

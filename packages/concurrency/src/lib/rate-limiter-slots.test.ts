@@ -2,6 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
+import { RateLimiterMemory } from "rate-limiter-flexible";
 import { expect, test } from "vitest";
 import { fixedWindow } from "./fixed-window.ts";
 import { TestClock } from "./test-clock.ts";
@@ -70,6 +71,20 @@ test("A million keys leave no timer and less than 100 bytes each, while 100,000 
   expect((retained() - before) / 100_000).toBeLessThan(100);
   expect(clock.timers).toBe(0);
   expect(limiter.peek(999_999).remaining).toBe(0);
+});
+
+test("A key takes a quarter of the memory that it takes in rate-limiter-flexible", async () => {
+  const keys = Array.from({ length: 50_000 }, (_, index) => `user:${index}`);
+  const start = retained();
+  const limiter = tokenBucket<string>({ rate: 1, per: 3_600_000 });
+  for (const key of keys) limiter.tryTake(key);
+  const ours = retained() - start;
+  const peer = new RateLimiterMemory({ points: 1, duration: 3_600 });
+  for (const key of keys) await peer.consume(key);
+  const theirs = retained() - start - ours;
+  expect(ours * 4).toBeLessThanOrEqual(theirs);
+  expect(limiter.peek("user:0").remaining).toBe(0);
+  for (const key of keys) await peer.delete(key); // and its timers
 });
 
 function retained(): number {

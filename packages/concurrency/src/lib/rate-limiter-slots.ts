@@ -1,26 +1,26 @@
 // Which key has which slot of a meter, within a bound and without a timer per key.
 import type { Meter } from "./rate-limiter-meter.ts";
 
+/** Milliseconds that an idle key keeps its slot as long as there is room: it may be back soon. */
+const grace = 60_000;
+
 /**
  * Gives each key a slot and takes it back when there is need: never by time alone, so an idle key costs nothing but its
- * memory. When all slots are in use, those of idle keys are freed at once; more are made only when few were idle. At
- * `maxKeys` the keys that will be idle soonest are forgotten, about a sixteenth of them together, so the search is paid
- * for by the next many keys. A key over its limit is thus forgotten only when no other is left to forget.
+ * memory. When all slots are in use, those of keys that have been idle for a while are freed together; more slots are
+ * made only when that were few. At `maxKeys` those of all idle keys are freed, and where that is not enough, the keys that
+ * will be idle soonest are forgotten, about a sixteenth of them together, so that the next many keys share the cost of
+ * the search. A key over its limit is thus forgotten only when no other is left to forget.
  */
 export class KeySlots<K> {
   readonly #meter: Meter;
   readonly #maxKeys: number;
   readonly #slots = new Map<K, number>();
-  #free: number[] = [];
+  readonly #free: number[] = [];
   #capacity = 0;
 
   constructor(meter: Meter, maxKeys: number) {
     this.#meter = meter;
     this.#maxKeys = maxKeys;
-  }
-
-  get size(): number {
-    return this.#slots.size;
   }
 
   find(key: K): number | undefined {
@@ -44,11 +44,14 @@ export class KeySlots<K> {
   }
 
   #makeRoom(now: number): void {
-    this.#forgetUntil(now, Number.POSITIVE_INFINITY);
-    if (this.#free.length * 4 > this.#capacity) return;
+    if (this.#capacity < this.#maxKeys) {
+      this.#forgetUntil(now - grace, Number.POSITIVE_INFINITY);
+      if (this.#free.length * 4 <= this.#capacity) this.#grow();
+      return;
+    }
     const quota = Math.ceil(this.#capacity / 16);
-    if (this.#capacity < this.#maxKeys) this.#grow();
-    else if (this.#free.length < quota) this.#forgetUntil(this.#threshold(quota), quota);
+    this.#forgetUntil(now, Number.POSITIVE_INFINITY);
+    if (this.#free.length < quota) this.#forgetUntil(this.#threshold(quota), quota);
   }
 
   #grow(): void {

@@ -2,13 +2,17 @@
 
 /** A client of the `redis` package (node-redis), version 4 or later: a single one, a pool, or one of a cluster. */
 export interface NodeRedisClient {
+  /** Runs a script by its text: `EVAL`. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  /** Runs a script by its hash: `EVALSHA`. */
   evalSha(sha1: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
 }
 
 /** A client of the `ioredis` package, version 5 or later: a single one or one of a cluster. */
 export interface IoRedisClient {
+  /** Runs a script by its text: `EVAL`. */
   eval(script: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>;
+  /** Runs a script by its hash: `EVALSHA`. */
   evalsha(sha1: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>;
 }
 

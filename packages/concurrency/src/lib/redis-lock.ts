@@ -12,6 +12,7 @@ import { isRefusal, type RedisCall } from "./redis-script.ts";
 import { TimeoutError } from "./timeout-error.ts";
 import { sleep, until } from "./until.ts";
 
+/** How long a lease lasts, and how those who wait ask for it. */
 export interface RedisLockOptions {
   /**
    * Milliseconds after which a lease ends unless it is prolonged, which happens every third of it: how long others wait
@@ -28,11 +29,13 @@ export interface RedisLockOptions {
   readonly random?: (() => number) | undefined;
 }
 
+/** The same, and how many leases. */
 export interface RedisSemaphoreOptions extends RedisLockOptions {
   /** How many leases there may be at a time: the same number for all who use the key. */
   readonly permits: number;
 }
 
+/** How long to wait for a lease. */
 export interface RedisAcquireOptions {
   /**
    * Gives up the wait, with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition to

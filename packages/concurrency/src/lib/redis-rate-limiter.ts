@@ -11,6 +11,7 @@ import { RedisOutage, type RedisRateLimiterEvent } from "./redis-outage.ts";
 import type { RedisCall } from "./redis-script.ts";
 import { readTokenBucket, type TokenBucketSpec, tokenBucket } from "./token-bucket.ts";
 
+/** How much to fetch ahead, and what to do without Redis. */
 export interface RedisRateLimiterOptions {
   /** Put before each key. Limiters of one prefix and one spec share their counts. Default: `"rate:"`. */
   readonly prefix?: string | undefined;
@@ -122,7 +123,7 @@ class LeasingLimiter implements RedisRateLimiter {
     return await this.#tryTake(key, cost);
   }
 
-  async take(key: string, cost = 1, options: TakeOptions = {}): Promise<void> {
+  async take(key: string, cost = 1, options?: TakeOptions): Promise<void> {
     checkUnits("take from a rate limiter", "cost", cost);
     await this.#queue.take(key, cost, options);
   }

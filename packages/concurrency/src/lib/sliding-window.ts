@@ -6,6 +6,7 @@ import { type Meter, toleranceOf, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 import { LogMeter } from "./sliding-window-log.ts";
 
+/** How many units in how much time, and how precisely. */
 export interface SlidingWindowOptions extends MeteredLimiterOptions {
   /** Units per window: a positive integer. */
   readonly limit: number;

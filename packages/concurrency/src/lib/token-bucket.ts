@@ -15,6 +15,7 @@ export interface TokenBucketSpec {
   readonly burst?: number | undefined;
 }
 
+/** What a token bucket in this process needs. */
 export interface TokenBucketOptions extends TokenBucketSpec, MeteredLimiterOptions {}
 
 /**
