@@ -45,7 +45,6 @@ export class Drain {
   async #run(): Promise<void> {
     const { tcp, h3, core, events, clock } = this.#options;
     events.emit({ kind: "drain-started", active: core.active });
-    tcp?.announceEnd();
     h3?.drain();
     // Connections that the system has completed already must be accepted first: closing the port would reset them.
     await new Promise(setImmediate);

@@ -91,16 +91,16 @@ export class TcpListener {
     server.on("tlsClientError", (error, socket) => this.#onFault(error, socket));
   }
 
-  /** From now on each answer over HTTP/1.1 is the last on its connection. */
-  announceEnd(): void {
-    this.#closing = true;
-  }
-
-  /** Takes no new connections; HTTP/2 clients are told to open no new requests. Fulfils once all connections are gone. */
+  /**
+   * Takes no new connections; from now on each answer over HTTP/1.1 is the last on its connection, and HTTP/2 clients are
+   * told to open no new requests. Fulfils once all connections are gone.
+   */
   stop(): Promise<void> {
     this.#closed ??= new Promise<void>((resolve) => {
       // Not the server's own close(): that would cut idle connections on which a request may be under way already.
       NetServer.prototype.close.call(this.#server, () => resolve());
+      // Not before: clients that are told to go connect anew at once, and would meet a port about to close.
+      this.#closing = true;
       for (const session of this.#sessions) session.close();
     });
     return this.#closed;
@@ -149,7 +149,7 @@ export class TcpListener {
         if (streams === 0) session.close();
       });
     }
-    if (this.#closed) session.close(); // its connection was accepted before, its handshake ended after
+    if (this.#closing) session.close(); // its connection was accepted before, its handshake ended after
   }
 
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
