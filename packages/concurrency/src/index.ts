@@ -35,6 +35,8 @@ export { all, byKey } from "./lib/rate-limiter-all.ts";
 export { type RateLimitHeadersOptions, rateLimitHeaders } from "./lib/rate-limiter-headers.ts";
 export type { MeteredLimiterOptions } from "./lib/rate-limiter-metered.ts";
 export { type Reentry, ReentryError } from "./lib/reentry.ts";
+export { scope } from "./lib/scope.ts";
+export { suppressed } from "./lib/scope-failures.ts";
 export {
   type AfterCase,
   after,
@@ -70,5 +72,6 @@ export { type SlidingWindowOptions, slidingWindow } from "./lib/sliding-window.t
 export { type RunOptions, Supervisor } from "./lib/supervisor.ts";
 export { RestartLimitError, StopTimeoutError } from "./lib/supervisor-errors.ts";
 export type { SupervisorOptions } from "./lib/supervisor-options.ts";
+export { type Join, type Joined, type ScopeOptions, TaskScope } from "./lib/task-scope.ts";
 export { TimeoutError } from "./lib/timeout-error.ts";
 export { type TokenBucketOptions, type TokenBucketSpec, tokenBucket } from "./lib/token-bucket.ts";

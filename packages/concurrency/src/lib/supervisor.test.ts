@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Supervisor, type SupervisorEvent } from "../index.ts";
-import { TestClock } from "../testing.ts";
+import { cancelSweep, TestClock } from "../testing.ts";
 
 /** A service that writes down what happens to it. */
 function recorder<const Name extends string = never>(log: string[], name: string, dependsOn: readonly Name[] = []) {
@@ -204,6 +204,33 @@ test("Supervisor.stop() while services start lets run() resolve", async () => {
   await supervisor.stop();
   await running;
   expect((await supervisor.report()).services[0]).toMatchObject({ state: "stopped", lastError: undefined });
+});
+
+test("Supervisor stops exactly what it has started, whenever it is told to stop", async () => {
+  await cancelSweep(
+    async (context) => {
+      const running = new Set<string>();
+      const service = (name: string, ...dependsOn: ("a" | "b")[]) => ({
+        dependsOn,
+        async start() {
+          await undefined;
+          running.add(name);
+          await undefined;
+        },
+        async stop() {
+          await undefined;
+          running.delete(name);
+        },
+      });
+      const supervisor = new Supervisor({ a: service("a"), b: service("b", "a"), c: service("c", "a", "b") });
+      await supervisor.run({ signal: context });
+      await new Promise(setImmediate); // a start that was given up is cleaned up when it gets there
+      expect([...running]).toEqual([]);
+      const { services } = await supervisor.report();
+      expect(services.map(({ state }) => state)).toEqual(["stopped", "stopped", "stopped"]);
+    },
+    { steps: 60 },
+  );
 });
 
 test("Supervisor leaves services behind that do not stop in time, and names them", async () => {

@@ -1,7 +1,10 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { expectTypeOf, test } from "vitest";
 import {
   Context,
   ContextKey,
+  type HeaderSource,
+  type HeaderTarget,
   limit,
   type OwnedContext,
   type Permit,
@@ -52,4 +55,12 @@ test("a service can depend only on services that there are", () => {
   >();
   // @ts-expect-error: no service has that name
   new Supervisor({ store: { start }, http: { dependsOn: ["stores"], start } });
+});
+
+test("the headers of Node and of the platform will do", () => {
+  expectTypeOf<IncomingHttpHeaders>().toExtend<HeaderSource>();
+  expectTypeOf<OutgoingHttpHeaders>().toExtend<HeaderTarget>();
+  expectTypeOf<Headers>().toExtend<HeaderTarget>();
+  expectTypeOf<Map<string, string>>().toExtend<HeaderTarget>();
+  expectTypeOf<Record<string, string>>().toExtend<HeaderSource>();
 });
