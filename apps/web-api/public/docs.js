@@ -9,7 +9,7 @@ main.append(
   ...Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => showOperation(method, path, operation)),
   ),
-  element("h2", {}, "Schemas"),
+  element("h2", { class: "part" }, "Schemas"),
   ...Object.entries(api.components.schemas).map(([name, schema]) => showSchema(name, schema)),
 );
 openTarget();

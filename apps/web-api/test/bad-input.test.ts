@@ -6,7 +6,7 @@ let api: OpenApi;
 beforeAll(async () => {
   api = await openApi();
   await api.ask("POST", "/licences", { body: { id: "Taken", name: "Taken", text: "x" } });
-});
+}, 60_000);
 afterAll(() => api[Symbol.asyncDispose]());
 
 interface Case extends AskOptions {
@@ -167,7 +167,7 @@ test.each(Object.entries(cases))("%s is refused with a problem that names the fi
   const answer = await api.ask(method, path, options);
 
   expect(answer.status).toBe(status);
-  const named = answer.json.errors.map(({ in: place, field }: { in: string; field: string }) => `${place} ${field}`);
+  const named = answer.json.errors.map(({ in: place, field }) => `${place} ${field}`);
   expect(named.sort()).toEqual(fields);
   expect((await api.ask("GET", "/licences/Taken")).json).toEqual(before.json);
 });

@@ -32,7 +32,9 @@ async function expectAllThere(api: OpenApi, ids: readonly string[]): Promise<voi
   api.database.exec("INSERT INTO search (search) VALUES ('integrity-check')");
 }
 
-test("a database that may not grow refuses writes with 507, keeps what it has, and goes on when it may", async () => {
+test("a database that may not grow refuses writes with 507, keeps what it has, and goes on when it may", {
+  timeout: 60_000,
+}, async () => {
   await using api = await openApi();
   api.database.exec("PRAGMA max_page_count = 300");
 
@@ -47,7 +49,9 @@ test("a database that may not grow refuses writes with 507, keeps what it has, a
   expect((await api.ask("POST", "/licences", { body: { id: "Later", name: "Later", text } })).status).toBe(201);
 });
 
-test("a disk that is really full loses nothing, and writes go on when there is room again", async (context) => {
+test("a disk that is really full loses nothing, and writes go on when there is room again", {
+  timeout: 60_000,
+}, async (context) => {
   await using folder = await temporaryFolder();
   const mounted = mountSmallDisk(folder.path);
   if (!mounted) context.skip("mounting a small file system needs Linux and root");

@@ -4,7 +4,7 @@ import { type OpenApi, openApi } from "./open-api.ts";
 let api: OpenApi;
 beforeAll(async () => {
   api = await openApi({ seeded: true });
-});
+}, 60_000);
 afterAll(() => api[Symbol.asyncDispose]());
 
 const merge = { "content-type": "application/merge-patch+json" };
@@ -95,10 +95,7 @@ test("of the SPDX list, policy and notes can be changed and nothing else", async
     headers: { ...merge, "if-match": "*" },
     body: { name: "Mine", text: "All mine" },
   });
-  expect([renamed.status, renamed.json.errors.map(({ field }: { field: string }) => field)]).toEqual([
-    422,
-    ["name", "text"],
-  ]);
+  expect([renamed.status, renamed.json.errors.map(({ field }) => field)]).toEqual([422, ["name", "text"]]);
   expect((await api.ask("DELETE", "/licences/GPL-3.0-only", { headers: { "if-match": "*" } })).status).toBe(409);
 });
 
@@ -109,12 +106,12 @@ test("the list is filtered and sorted", async () => {
   });
 
   const denied = await api.ask("GET", "/licences?policy=denied");
-  expect(denied.json.items.map(({ id }: { id: string }) => id)).toEqual(["AGPL-3.0-only"]);
+  expect(denied.json.items.map(({ id }) => id)).toEqual(["AGPL-3.0-only"]);
   const newest = await api.ask("GET", "/licences?sort=-updatedAt&limit=1&custom=false");
-  expect(newest.json.items[0].id).toBe("AGPL-3.0-only");
+  expect(newest.json.items[0]?.id).toBe("AGPL-3.0-only");
   const names = (await api.ask("GET", "/licences?sort=-name&limit=100&osiApproved=true")).json.items;
-  expect(names.every(({ osiApproved }: { osiApproved: boolean }) => osiApproved)).toBe(true);
-  const lower = names.map(({ name }: { name: string }) => name.toLowerCase());
+  expect(names.every(({ osiApproved }) => osiApproved)).toBe(true);
+  const lower = names.map(({ name }) => name.toLowerCase());
   expect(lower).toEqual([...lower].sort().reverse());
 });
 
@@ -133,12 +130,12 @@ test("a list is walked by its Link header until there is none", async () => {
 
 test("a search finds the id first, then words in names and texts, and marks them in a passage", async () => {
   const { json } = await api.ask("GET", "/licences?q=mit&limit=5");
-  expect(json.items[0].id).toBe("MIT");
+  expect(json.items[0]?.id).toBe("MIT");
 
   const phrase = await api.ask("GET", "/licences?q=patent+litigation+institut&limit=3");
   expect(phrase.json.total).toBeGreaterThan(0);
-  const marked = phrase.json.items[0].snippet.filter(({ match }: { match: boolean }) => match);
-  expect(marked.length).toBeGreaterThan(0);
+  const marked = phrase.json.items[0]?.snippet?.filter(({ match }) => match);
+  expect(marked?.length).toBeGreaterThan(0);
 });
 
 test("a search follows what is written", async () => {

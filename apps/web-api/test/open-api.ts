@@ -8,7 +8,7 @@ import { type App, createApp, type Readiness } from "../src/app.ts";
 import { openDatabase } from "../src/database.ts";
 import { LicenceStore } from "../src/licence-store.ts";
 import type { Operation } from "../src/operation.ts";
-import { problemSchema } from "../src/schemas.ts";
+import { type FieldError, type Licence, type LicencePage, problemSchema } from "../src/schemas.ts";
 import { seed } from "../src/seed.ts";
 
 export interface AskOptions {
@@ -17,11 +17,15 @@ export interface AskOptions {
   readonly body?: unknown;
 }
 
+/** Whatever a body of the API may hold: a test looks into what it asked for, and the app's promises are checked for each. */
+export type AnyBody = Licence &
+  LicencePage & { readonly detail: string; readonly errors: readonly FieldError[]; readonly requestId: string };
+
 export interface Answered {
   readonly status: number;
   readonly headers: Headers;
   /** The JSON body; undefined where there is none or it is something else. */
-  readonly json: any; // tests look into it as they like
+  readonly json: AnyBody;
   readonly text: string;
 }
 
@@ -79,7 +83,7 @@ async function ask(app: App, method: string, path: string, { headers = {}, body 
   const isJson = response.headers.get("content-type")?.includes("json") === true && method !== "HEAD";
   const json: unknown = isJson ? JSON.parse(text) : undefined;
   checkPromises(app.operations, method, path, response, json);
-  return { status: response.status, headers: response.headers, json, text };
+  return { status: response.status, headers: response.headers, json: json as AnyBody, text };
 }
 
 function newContext(): RequestContext {

@@ -28,7 +28,9 @@ function compareText(a: string, b: string): number {
   return Buffer.compare(fold(a), fold(b));
 }
 
-test("pages by key show each licence that stays exactly once and in order, whatever is written between them", async () => {
+test("pages by key show each licence that stays exactly once and in order, whatever is written between them", {
+  timeout: 60_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({
@@ -106,7 +108,7 @@ test("pages by key show each licence that stays exactly once and in order, whate
   );
 });
 
-test("pages by relevance continue behind the last licence while others are added", async () => {
+test("pages by relevance continue behind the last licence while others are added", { timeout: 60_000 }, async () => {
   await using api = await openApi();
   const add = (id: string, text: string) =>
     api.store.create({ id, name: id, policy: "unset", url: null, osiApproved: false, notes: "", text });
@@ -116,7 +118,7 @@ test("pages by relevance continue behind the last licence while others are added
   let cursor = "";
   do {
     const { json } = await api.ask("GET", `/licences?q=apple&limit=3${cursor}`);
-    seen.push(...json.items.map(({ id }: { id: string }) => id));
+    seen.push(...json.items.map(({ id }) => id));
     add(`New${seen.length}`, "apple apple"); // ranks before all that is still to come
     cursor = json.next === null ? "" : `&cursor=${json.next}`;
   } while (cursor !== "");

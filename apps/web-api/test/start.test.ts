@@ -39,7 +39,7 @@ test.each<[string, string[], Record<string, string>]>([
   expect(() => readConfig(args, { env, isTerminal: false })).toThrow(`Cannot start: ${message}`);
 });
 
-test("a setting that cannot be used ends the app with exit code 1 and one line", async () => {
+test("a setting that cannot be used ends the app with exit code 1 and one line", { timeout: 60_000 }, async () => {
   await using app = await spawnApp(["--port", "many"]);
   expect(await app.exited).toEqual({ code: 1, signal: null });
   expect(app.stderr).toBe('Cannot start: --port must be an integer from 0 to 65535, got "many"\n');
