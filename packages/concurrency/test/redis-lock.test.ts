@@ -262,6 +262,19 @@ test("A semaphore never has more holders than permits", async () => {
   expect(inside).toBe(0);
 });
 
+test("A task may give the lease back before it ends", async () => {
+  await using redis = await startRedis();
+  await using connected = await connectIoRedis(redis.url);
+  const clock = new TestClock();
+  const lock = redisLock(connected.client, "key", { ttl: 1_000, clock });
+  const result = await lock.run(async (_context, lease) => {
+    await lease.release();
+    await clock.advance(2_000);
+    return "done";
+  });
+  expect(result).toBe("done");
+});
+
 test("What Redis refuses rejects at once", async () => {
   await using redis = await startRedis();
   await using connected = await connectIoRedis(redis.url);
@@ -292,7 +305,7 @@ test("Misuse is told at once, with the option and the value", async () => {
   const client = { eval: async () => [], evalsha: async () => [] };
   expect(() => redisLock(client, "key", { ttl: 99 })).toThrow(/ttl must be at least 100 ms, got 99/);
   expect(() => redisLock(client, 1 as never)).toThrow(/key must be a string, got 1/);
-  expect(() => redisLock(client, "key", { poll: -1 })).toThrow(/poll must be 0 ms or more, got -1/);
+  expect(() => redisLock(client, "key", { poll: -1 })).toThrow(/poll must be a positive number, got -1/);
   expect(() => redisSemaphore(client, "key", { permits: 0 })).toThrow(/permits must be a positive integer, got 0/);
   await expect(redisLock(client, "key").acquire({ timeout: -1 })).rejects.toThrow(/timeout must be 0 ms or more/);
 });

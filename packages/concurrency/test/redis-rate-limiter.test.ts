@@ -62,6 +62,40 @@ test("A key over its limit is refused from memory", async () => {
   expect(trips()).toBeLessThanOrEqual(4);
 });
 
+test("A reset reaches the other processes within a second, however long they were told to wait", async () => {
+  await using redis = await startRedis();
+  await using connected = await connectIoRedis(redis.url);
+  const clock = new TestClock();
+  const spec = { rate: 1, per: 3_600_000 };
+  const here = redisRateLimiter(connected.client, spec, { ...patient, clock });
+  const there = redisRateLimiter(connected.client, spec, { ...patient, clock });
+  expect(await here.tryTake("ada")).toBe(0);
+  expect(await there.tryTake("ada")).toBeGreaterThan(3_000_000);
+  await here.reset("ada");
+  expect(await there.tryTake("ada")).toBeGreaterThan(3_000_000);
+  await clock.advance(1_000);
+  expect(await there.tryTake("ada")).toBe(0);
+});
+
+test("A process that sits on leased units admits them later, and no more than them above the law", async () => {
+  await using redis = await startRedis();
+  await using connected = await connectIoRedis(redis.url);
+  const clock = new TestClock();
+  const spec = { rate: 10, per: 3_600_000, burst: 100 };
+  const here = redisRateLimiter(connected.client, spec, { ...patient, clock, lease: 20 });
+  const there = redisRateLimiter(connected.client, spec, { ...patient, clock, lease: 20 });
+  const drain = async (limiter: typeof here): Promise<number> => {
+    let count = 0;
+    while ((await limiter.tryTake("ada")) === 0) count++;
+    return count;
+  };
+  for (let take = 0; take < 32; take++) await here.tryTake("ada"); // 1 + 2 + 4 + 8 + 16, and the first of 20
+  const others = await drain(there);
+  const rest = await drain(here);
+  expect(rest).toBeLessThanOrEqual(19);
+  expect(32 + others + rest).toBe(100);
+});
+
 test("Two processes together admit no more than rate * T + burst", async () => {
   await using redis = await startRedis();
   const spec = { rate: 300, burst: 60 };

@@ -72,9 +72,9 @@ export class HeldLease implements RedisLease {
     await this.release();
   }
 
-  /** Throws if the lease is lost, even where no timer could tell yet. */
+  /** Throws if the lease is lost, even where no timer could tell yet. What was given back is not lost. */
   throwIfLost(): void {
-    if (this.#call.clock.now() < this.#endsAt) return;
+    if (this.#released !== undefined || this.#call.clock.now() < this.#endsAt) return;
     this.#lose();
     throw this.#context.cause;
   }

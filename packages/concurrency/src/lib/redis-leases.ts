@@ -20,6 +20,8 @@ interface Lease {
   /** Until then the bucket cannot have as many units as `refusedCost`. */
   refusedUntil: number;
   refusedCost: number;
+  /** Then the bucket is asked all the same: it may have been reset. */
+  askAgainAt: number;
   /** How many units to fetch next. */
   want: number;
   fetchedAt: number;
@@ -28,7 +30,7 @@ interface Lease {
   fetching: Promise<boolean> | undefined;
 }
 
-/** Milliseconds that a lease lasts. */
+/** Milliseconds that a lease lasts, and a refusal without another question. */
 const lifetime = 1_000;
 /** A lease used up sooner than this, in milliseconds, was too small. */
 const busy = 50;
@@ -89,6 +91,7 @@ export class Leases {
     if (answer.taken < want) {
       lease.refusedUntil = now + Math.max(answer.wait, pause);
       lease.refusedCost = answer.taken === 0 ? need : 1;
+      lease.askAgainAt = now + lifetime;
     }
     return true;
   }
@@ -106,7 +109,7 @@ export class Leases {
       lease.units -= cost;
       return 0;
     }
-    if (cost < lease.refusedCost || now >= lease.refusedUntil) return undefined;
+    if (cost < lease.refusedCost || now >= Math.min(lease.refusedUntil, lease.askAgainAt)) return undefined;
     return Math.max(1, Math.ceil(lease.refusedUntil - now));
   }
 
@@ -120,6 +123,7 @@ export class Leases {
       expiresAt: never,
       refusedUntil: never,
       refusedCost: 1,
+      askAgainAt: never,
       want: 1,
       fetchedAt: never,
       demand: 0,
@@ -132,8 +136,8 @@ export class Leases {
   /** Forgets what is out of date, and a sixteenth of the oldest if that is not enough: their units are given up. */
   #makeRoom(): void {
     const now = this.#options.clock.now();
-    for (const [key, { demand, expiresAt, refusedUntil }] of this.#leases) {
-      if (demand === 0 && expiresAt <= now && refusedUntil <= now) this.#leases.delete(key);
+    for (const [key, { demand, expiresAt }] of this.#leases) {
+      if (demand === 0 && expiresAt <= now) this.#leases.delete(key);
     }
     let surplus = this.#leases.size - Math.floor((this.#options.maxKeys * 15) / 16);
     for (const [key, { demand }] of this.#leases) {

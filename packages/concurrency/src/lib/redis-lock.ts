@@ -4,7 +4,7 @@ import { checkDuration, describe } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Context } from "./context.ts";
 import { contextFor } from "./derive.ts";
-import { checkUnits } from "./rate-limiter-check.ts";
+import { checkPositive, checkUnits } from "./rate-limiter-check.ts";
 import { checkRedisClient, type RedisClient } from "./redis-client.ts";
 import { HeldLease, type RedisLease } from "./redis-lease.ts";
 import { acquireScript, releaseScript } from "./redis-lock-scripts.ts";
@@ -139,7 +139,7 @@ class LeaseOffice implements RedisLock {
     this.#keys = ["holders", "queue", "patience", "fence"].map((part) => `${prefix}{${key}}:${part}`);
     this.#permits = permits;
     this.#ttl = ttl;
-    this.#poll = checkDuration(action, "poll", poll);
+    this.#poll = checkPositive(action, "poll", poll);
     this.#clock = clock;
     this.#random = random;
     this.#call = { client, clock, timeout: Math.min(1_000, ttl / 3) };
@@ -213,8 +213,11 @@ class LeaseOffice implements RedisLock {
     const timeout = Math.min(this.#call.timeout, Math.max(1, giveUpAt - sentAt));
     const terms = [token, this.#ttl, this.#permits, wait];
     const [fence = 0, ahead = 0, freeIn = 0] = await acquireScript.run({ ...this.#call, timeout }, this.#keys, terms);
-    // Granted, but the caller is gone or the answer came too late to be of use.
-    if (fence === 0 || parent.cancelled || this.#clock.now() >= sentAt + this.#ttl) return { ahead, freeIn };
+    if (fence === 0) return { ahead, freeIn };
+    if (parent.cancelled || this.#clock.now() >= sentAt + this.#ttl) {
+      this.#forget(token); // nobody is there to take it any more, or the answer came too late to be of use
+      return { ahead, freeIn };
+    }
     const { key, keys, ttl } = { key: this.#key, keys: this.#keys, ttl: this.#ttl };
     return { lease: new HeldLease({ key, keys, token, fence, ttl, sentAt, parent }, this.#call), ahead, freeIn };
   }

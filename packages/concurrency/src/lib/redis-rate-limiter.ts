@@ -43,7 +43,10 @@ export interface RedisRateLimiter {
   take(key: string, cost?: number, options?: TakeOptions): Promise<void>;
   /** As {@link RateLimiter.peek}; one round trip. Leased units count as taken. */
   peek(key: string, cost?: number): Promise<RateLimitDecision>;
-  /** As {@link RateLimiter.reset}, for all processes but the units they have leased. Rejects when Redis is away. */
+  /**
+   * As {@link RateLimiter.reset}; other processes go on spending or refusing for up to a second. Rejects when Redis is
+   * away.
+   */
   reset(key: string): Promise<void>;
 }
 
@@ -54,7 +57,7 @@ export interface RedisRateLimiter {
  *
  * A key in constant use leases up to `lease` units with one round trip: at 1,000 takes per second one in 20 asks. The
  * lease grows and shrinks with the use of the key; it cannot exceed `burst`, so a small burst means more round trips. A
- * key over its limit is refused from memory for as long as the server said, and asks at most every 20 ms or so.
+ * key over its limit is refused from memory, and asks again after as long as the server said, at most a second.
  *
  * When Redis does not answer, `onError` decides, at once until Redis is asked again half a second later.
  *
