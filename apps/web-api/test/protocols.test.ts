@@ -85,7 +85,7 @@ withChromium("Chromium shows the page and its data over HTTP/3, by its own net l
   await page.goto(app.url);
   await page.getByText("727 licences").waitFor();
   await page.getByPlaceholder("Search names and full texts").fill("mit");
-  await page.locator("#list a").first().click();
+  await page.locator('#list a[href="#MIT"]').click();
   await page.getByRole("heading", { name: "MIT License" }).waitFor();
   await page.locator("label", { hasText: "approved" }).last().click();
   await page.getByRole("button", { name: "Save" }).click();
