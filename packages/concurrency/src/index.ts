@@ -20,14 +20,14 @@ export { type FixedWindowOptions, fixedWindow } from "./lib/fixed-window.ts";
 export { type LeakyBucketOptions, leakyBucket } from "./lib/leaky-bucket.ts";
 export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
 export {
-  type BatchOptions,
-  type MapOptions,
   merge,
   type Pipe,
+  type PipeBatchOptions,
+  type PipeMapOptions,
+  type PipeTeeOptions,
   pipe,
   type Source,
   type Step,
-  type TeeOptions,
 } from "./lib/pipe.ts";
 export {
   type CreateBackoff,

@@ -18,6 +18,7 @@ export type LoadBatch<Key, Value> = (
   context: Context,
 ) => PromiseLike<readonly (Value | Error)[]> | readonly (Value | Error)[];
 
+/** How {@link batcher} forms its batches. */
 export interface BatcherOptions {
   /** Used in error messages. Default: `"batcher"`. */
   readonly name?: string | undefined;
@@ -34,6 +35,7 @@ export interface BatcherOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** What an adaptive batcher aims at. */
 export interface AdaptiveBatching {
   /**
    * Milliseconds that loading a batch should take. A full batch within it lets the next ones be larger by 1/32 of
@@ -78,12 +80,12 @@ export interface Batcher<Key, Value> extends AsyncDisposable {
  *
  * const names = new Map([[1, "Ada"], [2, "Grace"]]);
  * await using users = batcher(async (ids: readonly number[]) => {
- *   console.log("select ... where id in", ids); // once: [1, 2, 3]
+ *   console.log("where id in", ids); // prints: where id in [ 1, 2, 3 ]
  *   return ids.map((id) => names.get(id) ?? new Error(`There is no user ${id}`));
  * });
  *
  * const found = await Promise.allSettled([users.load(1), users.load(2), users.load(3)]);
- * console.log(found.map(({ status }) => status)); // fulfilled, fulfilled, rejected
+ * console.log(found.map(({ status }) => status)); // prints: [ 'fulfilled', 'fulfilled', 'rejected' ]
  * ```
  *
  * @throws TypeError, RangeError for options out of range.

@@ -11,7 +11,7 @@
  * const jobs = channel<string>(1);
  * jobs.close();
  * const error = await jobs.send("late").catch((error: unknown) => error);
- * console.log(error instanceof ChannelClosedError && error.code); // ERR_CHANNEL_CLOSED
+ * console.log(error instanceof ChannelClosedError && error.code); // prints: ERR_CHANNEL_CLOSED
  * ```
  */
 export class ChannelClosedError extends Error {
@@ -33,12 +33,13 @@ export class ChannelClosedError extends Error {
  * const jobs = channel<string>(1, { overflow: "error" });
  * await jobs.send("first");
  * const error = await jobs.send("second").catch((error: unknown) => error);
- * console.log(error instanceof ChannelFullError && error.capacity); // 1
+ * console.log(error instanceof ChannelFullError && error.capacity); // prints: 1
  * ```
  */
 export class ChannelFullError extends Error {
   override readonly name = "ChannelFullError";
   readonly code = "ERR_CHANNEL_FULL";
+  /** That of the channel. */
   readonly capacity: number;
 
   constructor(capacity: number) {

@@ -15,6 +15,7 @@ export interface WaitOptions {
 /** What happens to an item that finds the channel full. */
 export type Overflow = "wait" | "drop-oldest" | "drop-newest" | "error";
 
+/** How a {@link channel} behaves. */
 export interface ChannelOptions {
   /**
    * What `send` does when the channel is full:
@@ -108,7 +109,9 @@ export interface Channel<T> extends AsyncIterable<T, undefined>, AsyncDisposable
  * }
  *
  * const producing = produce();
- * for await (const n of numbers) console.log(n); // 1 2 3 4
+ * for await (const n of numbers) console.log(n);
+ * // prints: 1
+ * // prints: 4
  * await producing;
  * ```
  *

@@ -16,14 +16,16 @@ export type { Source } from "./pipe-source.ts";
 /** A step of a pipe: gets an item, and the context of the run, which ends when the run does. */
 export type Step<T, U> = (item: T, context: Context) => U | PromiseLike<U>;
 
-export interface MapOptions {
+/** How {@link Pipe.map} calls its function. */
+export interface PipeMapOptions {
   /** Calls of the function at a time, and items read ahead at most. Default: 1. */
   readonly concurrency?: number | undefined;
   /** Whether results keep the order of the items; otherwise they come as they are ready. Default: true. */
   readonly ordered?: boolean | undefined;
 }
 
-export interface BatchOptions {
+/** How {@link Pipe.batch} forms its batches. */
+export interface PipeBatchOptions {
   /** Items in a batch at most. */
   readonly max: number;
   /**
@@ -35,7 +37,8 @@ export interface BatchOptions {
   readonly clock?: Clock | undefined;
 }
 
-export interface TeeOptions {
+/** How far the branches of {@link Pipe.tee} may be apart. */
+export interface PipeTeeOptions {
   /** Items that one branch may be ahead of the slowest other. Default: 16. */
   readonly buffer?: number | undefined;
 }
@@ -56,14 +59,14 @@ export interface TeeOptions {
  */
 export interface Pipe<T> extends AsyncIterable<T, undefined> {
   /** Calls `f` for each item and passes on its result. */
-  map<U>(f: Step<T, U>, options?: MapOptions): Pipe<Awaited<U>>;
+  map<U>(f: Step<T, U>, options?: PipeMapOptions): Pipe<Awaited<U>>;
   /** Keeps the items for which `f` gives a true value. */
   filter<U extends T>(f: (item: T, context: Context) => item is U): Pipe<U>;
   filter(f: Step<T, unknown>): Pipe<T>;
   /** Calls `f` for each item and passes on the items of its result, one result after the other. */
   flatMap<U>(f: Step<T, Source<U>>): Pipe<U>;
   /** Collects items into arrays. What is left at the end becomes a smaller one; after an error it is dropped. */
-  batch(options: BatchOptions): Pipe<T[]>;
+  batch(options: PipeBatchOptions): Pipe<T[]>;
   /** Passes on the first `count` items and closes the source as soon as the last of them was read. */
   take(count: number): Pipe<T>;
   /** Passes on the items of this pipe and of the others as they come. An error of one ends all. */
@@ -73,12 +76,12 @@ export interface Pipe<T> extends AsyncIterable<T, undefined> {
    * waits when it is `buffer` items ahead of the slowest, even of one that nobody has started. A branch that is left does
    * not hold up the others; when all are left, the source is closed. Each can be run once.
    */
-  tee(count: number, options?: TeeOptions): Pipe<T>[];
+  tee(count: number, options?: PipeTeeOptions): Pipe<T>[];
 
   /** Runs to the end. */
   run(options?: WaitOptions): Promise<void>;
   /** Runs, and calls `f` for each item, `concurrency` at a time and, beyond 1, in no particular order. */
-  forEach(f: Step<T, unknown>, options?: WaitOptions & Pick<MapOptions, "concurrency">): Promise<void>;
+  forEach(f: Step<T, unknown>, options?: WaitOptions & Pick<PipeMapOptions, "concurrency">): Promise<void>;
   /** Runs, and gives all items. */
   toArray(options?: WaitOptions): Promise<T[]>;
   /**
@@ -105,7 +108,9 @@ export interface Pipe<T> extends AsyncIterable<T, undefined> {
  *   .filter(({ rows }) => rows > 10)
  *   .batch({ max: 2 });
  *
- * for await (const batch of pages) console.log(batch.map(({ page }) => page)); // [2, 3] [4, 5] [6]
+ * for await (const batch of pages) console.log(batch.map(({ page }) => page));
+ * // prints: [ 2, 3 ]
+ * // prints: [ 6 ]
  * ```
  *
  * @throws TypeError if `source` cannot be iterated.
@@ -122,7 +127,7 @@ export function pipe<T>(source: Source<T>): Pipe<T> {
  * ```ts
  * import { merge } from "@proj/concurrency";
  *
- * console.log((await merge([1, 2], [3]).toArray()).length); // 3
+ * console.log((await merge([1, 2], [3]).toArray()).length); // prints: 3
  * ```
  */
 export function merge<T>(...sources: Source<T>[]): Pipe<T> {
@@ -142,7 +147,7 @@ class LazyPipe<T> implements Pipe<T> {
     this.#open = open;
   }
 
-  map<U>(f: Step<T, U>, { concurrency = 1, ordered = true }: MapOptions = {}): Pipe<Awaited<U>> {
+  map<U>(f: Step<T, U>, { concurrency = 1, ordered = true }: PipeMapOptions = {}): Pipe<Awaited<U>> {
     checkStep("map", f);
     checkCount("map a pipe", "concurrency", concurrency, 1, true);
     const open = this.#open;
@@ -165,7 +170,7 @@ class LazyPipe<T> implements Pipe<T> {
     return new LazyPipe((context) => flatten(open, f, context));
   }
 
-  batch({ max, wait = Number.POSITIVE_INFINITY, clock }: BatchOptions): Pipe<T[]> {
+  batch({ max, wait = Number.POSITIVE_INFINITY, clock }: PipeBatchOptions): Pipe<T[]> {
     checkCount("batch a pipe", "max", max, 1, true);
     checkDuration("batch a pipe", "wait", wait);
     const open = this.#open;
@@ -191,7 +196,7 @@ class LazyPipe<T> implements Pipe<T> {
     return new LazyPipe((context) => mergeAll(opens, context));
   }
 
-  tee(count: number, { buffer = 16 }: TeeOptions = {}): Pipe<T>[] {
+  tee(count: number, { buffer = 16 }: PipeTeeOptions = {}): Pipe<T>[] {
     checkCount("tee a pipe", "count", count, 1);
     checkCount("tee a pipe", "buffer", buffer, 0, true);
     return teeInto(this.#open, count, buffer).map((open) => new LazyPipe(open));
@@ -203,7 +208,7 @@ class LazyPipe<T> implements Pipe<T> {
 
   async forEach(
     f: Step<T, unknown>,
-    { concurrency = 1, ...options }: WaitOptions & Pick<MapOptions, "concurrency"> = {},
+    { concurrency = 1, ...options }: WaitOptions & Pick<PipeMapOptions, "concurrency"> = {},
   ): Promise<void> {
     await this.map(f, { concurrency, ordered: false }).run(options);
   }

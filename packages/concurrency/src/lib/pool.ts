@@ -4,6 +4,7 @@ import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { ResourcePool } from "./pool-resources.ts";
 
+/** What a {@link pool} makes, and how much of it it keeps for how long. */
 export interface PoolOptions<Resource> {
   /**
    * Makes a resource. `context` ends when `createTimeout` is over; it does not end with the caller who waits, since
@@ -59,6 +60,7 @@ export interface CreateBackoff {
   readonly max?: number | undefined;
 }
 
+/** How to wait for a resource. */
 export interface PoolAcquireOptions extends WaitOptions {
   /** Milliseconds to wait at most, before a `TimeoutError`. Default: that of the pool. */
   readonly timeout?: number | undefined;
@@ -66,6 +68,7 @@ export interface PoolAcquireOptions extends WaitOptions {
 
 /** A resource in the hands of one caller. */
 export interface PoolLease<Resource> extends Disposable {
+  /** Yours until `release` or `discard`. */
   readonly resource: Resource;
   /** Gives it back. Only the first call of `release` or `discard` counts. */
   release(): void;
@@ -73,28 +76,37 @@ export interface PoolLease<Resource> extends Disposable {
   discard(): void;
 }
 
+/** Counts of a pool at one moment. */
 export interface PoolStats {
   /** Resources that live: leased, idle or being checked. */
   readonly size: number;
+  /** Resources that nobody holds. */
   readonly idle: number;
+  /** Resources that somebody holds. */
   readonly leased: number;
+  /** Calls of `create` under way. */
   readonly creating: number;
+  /** Calls of `destroy` under way. */
   readonly destroying: number;
   /** Callers in line. */
   readonly waiting: number;
-  /** All since the start: */
+  /** Resources made since the start. */
   readonly created: number;
+  /** Resources destroyed since the start. */
   readonly destroyed: number;
+  /** Calls of `create` that failed since the start. */
   readonly createErrors: number;
+  /** Calls of `destroy` that failed since the start. */
   readonly destroyErrors: number;
-  /** Resources that did not pass `validate`. */
+  /** Resources that did not pass `validate`, since the start. */
   readonly invalid: number;
-  /** Callers who waited for longer than their `timeout`. */
+  /** Callers who waited for longer than their `timeout`, since the start. */
   readonly timeouts: number;
 }
 
 /** Lends resources, made by {@link pool}. */
 export interface Pool<Resource> extends AsyncDisposable {
+  /** As in the options. */
   readonly name: string;
   /** What `create`, `validate` or `destroy` failed with last. */
   readonly lastError: unknown;
@@ -149,15 +161,16 @@ export interface Pool<Resource> extends AsyncDisposable {
  * let made = 0;
  * await using connections = pool({
  *   create: async () => ({ id: ++made, query: async (text: string) => `${text} on ${made}` }),
- *   destroy: async (connection) => console.log("closed", connection.id), // closed 1
+ *   destroy: async (connection) => console.log("closed", connection.id),
  *   max: 10,
  * });
  *
- * console.log(await connections.use((connection) => connection.query("select 1"))); // select 1 on 1
+ * console.log(await connections.use((connection) => connection.query("select 1"))); // prints: select 1 on 1
  * {
  *   using lease = await connections.acquire({ timeout: 1_000 });
- *   console.log(lease.resource.id, connections.stats.leased); // 1 1
+ *   console.log(lease.resource.id, connections.stats.leased); // prints: 1 1
  * }
+ * // prints: closed 1
  * ```
  *
  * @throws TypeError, RangeError for options out of range.

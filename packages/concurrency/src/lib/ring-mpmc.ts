@@ -5,6 +5,7 @@ import { checkRingBuffer, copyBytes, ringLayout, SharedWords } from "./ring-memo
 import { MpmcProtocol, type RecordSlots } from "./ring-mpmc-protocol.ts";
 import { RecordRing, type Ring } from "./ring-record.ts";
 
+/** The size of a new ring. */
 export interface MpmcRingOptions {
   /** Records at most, rounded up to a power of two: 1 at least, 2^20 at most. */
   readonly slots: number;
@@ -14,7 +15,9 @@ export interface MpmcRingOptions {
 
 /** A thread's place at a ring. Can be posted to a worker. */
 export interface MpmcShare {
+  /** The memory of the ring. */
   readonly buffer: SharedArrayBuffer;
+  /** A number from 1 to 255 that no other thread at the ring has. */
   readonly seat: number;
 }
 
@@ -49,8 +52,9 @@ const kind = 0x4d50_4d43; // "MPMC"
  * const worker = mpmcRing(share); // in the worker: mpmcRing(workerData)
  *
  * worker.tryPush(Uint8Array.of(1, 2, 3));
- * console.log(ring.tryPop()); // Uint8Array(3) [ 1, 2, 3 ]
- * console.log(ring.recover(share)); // [] : once the worker has ended
+ * console.log(ring.tryPop()); // prints: Uint8Array(3) [ 1, 2, 3 ]
+ * // After the exit event of the worker:
+ * console.log(ring.recover(share)); // prints: []
  * ```
  *
  * @throws TypeError, RangeError for a size out of range, or a share that is not that of such a ring.

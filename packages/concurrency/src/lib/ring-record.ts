@@ -5,6 +5,7 @@ import { checkDuration, describe } from "./check.ts";
 import { contextFor } from "./derive.ts";
 import type { RingBell } from "./ring-bell.ts";
 
+/** How long to block a thread. */
 export interface BlockOptions {
   /** Milliseconds to block at most. Default: `Infinity`. */
   readonly timeout?: number | undefined;

@@ -5,6 +5,7 @@ import { checkRingBuffer, copyBytes, ringLayout, SharedWords } from "./ring-memo
 import { RecordRing, type Ring } from "./ring-record.ts";
 import { type RecordBytes, SpscProtocol } from "./ring-spsc-protocol.ts";
 
+/** The size of a new ring. */
 export interface SpscRingOptions {
   /** Room in bytes, rounded up to a power of two: 8 at least, 2^30 at most. Each record takes its length plus 4 to 7. */
   readonly bytes: number;
@@ -33,7 +34,7 @@ const kind = 0x5350_5343; // "SPSC"
  * const other = spscRing(ring.buffer); // in a worker: spscRing(workerData.buffer)
  *
  * ring.tryPush(new TextEncoder().encode("hello"));
- * console.log(new TextDecoder().decode(other.tryPop())); // hello
+ * console.log(new TextDecoder().decode(other.tryPop())); // prints: hello
  * ```
  *
  * @throws TypeError, RangeError for a size out of range, or a buffer that is not that of such a ring.

@@ -14,15 +14,21 @@ import { isAbortSignal } from "./signal-hub.ts";
 
 /** A case of {@link select} that waits for room in a channel, made by {@link sending}. */
 export interface SendCase<T> {
+  /** Tells it from the other cases. */
   readonly kind: "send";
+  /** Where to. */
   readonly channel: Channel<T>;
+  /** What to send, if this case wins. */
   readonly value: T;
 }
 
 /** A case of {@link select} that waits for a time, made by {@link after}. */
 export interface AfterCase {
+  /** Tells it from the other cases. */
   readonly kind: "after";
+  /** Milliseconds from the call of `select`. */
   readonly ms: number;
+  /** Measures them; undefined: that of the current context. */
   readonly clock: Clock | undefined;
 }
 
@@ -54,6 +60,7 @@ export type Outcome<Key, Case> =
 /** What a {@link select} over `Cases` gives: a union told apart by `key`. */
 export type Selected<Cases> = { [Key in keyof Cases]: Outcome<Key, Cases[Key]> }[keyof Cases];
 
+/** How {@link select} chooses, and how the wait can be given up. */
 export interface SelectOptions extends WaitOptions {
   /**
    * Which case wins when several are ready at the time of the call: `"declared"` (default) takes the first in the order
@@ -92,7 +99,7 @@ export interface SelectOptions extends WaitOptions {
  * const next = await select({ stop: Context.current(), job: jobs, idle: after(1_000) });
  * switch (next.key) {
  *   case "job":
- *     console.log(next.done ? "no more jobs" : next.value); // resize
+ *     console.log(next.done ? "no more jobs" : next.value); // prints: resize
  *     break;
  *   case "idle":
  *   case "stop":
@@ -131,8 +138,8 @@ export function select<Cases extends Readonly<Record<string, SelectCase>>>(
  * const urgent = channel<string>(1);
  * const normal = channel<string>(1);
  * normal.trySend("letter");
- * console.log(trySelect({ urgent, normal })); // { key: "normal", done: false, value: "letter" }
- * console.log(trySelect({ urgent, normal })); // undefined
+ * console.log(trySelect({ urgent, normal })); // prints: { key: 'normal', done: false, value: 'letter' }
+ * console.log(trySelect({ urgent, normal })); // prints: undefined
  * ```
  *
  * @throws the cause a channel was closed with; ChannelClosedError if the channel of a send case is closed.
@@ -158,7 +165,7 @@ export function trySelect<Cases extends Readonly<Record<string, ReadyCase>>>(
  *
  * const outbox = channel<string>(1);
  * const sent = await select({ ok: sending(outbox, "hello"), late: after(100) });
- * console.log(sent.key, outbox.size); // ok 1
+ * console.log(sent.key, outbox.size); // prints: ok 1
  * ```
  */
 export function sending<T>(channel: Channel<T>, value: T): SendCase<T> {
@@ -183,7 +190,7 @@ export function sending<T>(channel: Channel<T>, value: T): SendCase<T> {
  *
  * const answer = new Promise<string>(() => {}); // never comes
  * const { key } = await select({ answer, late: after(5) });
- * console.log(key); // late
+ * console.log(key); // prints: late
  * ```
  */
 export function after(ms: number, { clock }: { readonly clock?: Clock | undefined } = {}): AfterCase {

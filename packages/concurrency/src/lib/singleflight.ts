@@ -34,8 +34,8 @@ export interface Singleflight<Key, Value> {
  * const users = singleflight<number, string>();
  * const load = (id: number) => users.run(id, async () => `user ${id}, query ${++queries}`);
  *
- * console.log(await Promise.all([load(1), load(1), load(1)])); // three times "user 1, query 1"
- * console.log(await load(1)); // user 1, query 2
+ * console.log(new Set(await Promise.all([load(1), load(1), load(1)]))); // prints: Set(1) { 'user 1, query 1' }
+ * console.log(await load(1)); // prints: user 1, query 2
  * ```
  */
 export function singleflight<Key, Value>(): Singleflight<Key, Value> {
