@@ -33,6 +33,9 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     projects,
+    // A hang ends the run; a slow machine does not.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     coverage: { provider: "v8", include: ["packages/*/src/**/*.ts"], reporter: ["text", "html", "lcov"] },
   },
 });
