@@ -54,6 +54,19 @@ test("all() rejects at once what none will ever admit, or not in time", async ()
   await expect(joint.take(undefined, 1, { timeout: 999 })).rejects.toMatchObject({ retryAfterMs: 1_000 });
 });
 
+test("A line of any length is turned away when it becomes clear that it is too late for all of it", async () => {
+  const clock = new TestClock();
+  const joint = all(tokenBucket({ rate: 1, burst: 1, clock }));
+  await joint.take();
+  const waiting = Array.from({ length: 50_000 }, () => joint.take(undefined, 1, { timeout: 1_500 }));
+  const settled = Promise.allSettled(waiting);
+  await clock.advance(1_000);
+  const outcomes = (await settled).map(({ status }) => status);
+  expect(outcomes.indexOf("rejected")).toBe(1);
+  expect(outcomes.lastIndexOf("fulfilled")).toBe(0);
+  expect(clock.timers).toBe(0);
+});
+
 test("all() tells of the tightest limiter", () => {
   const clock = new TestClock();
   const wide = tokenBucket({ rate: 100, clock });

@@ -60,7 +60,7 @@ export class TurnQueue<K> {
     waiter.leaveWith(context);
     if (line.head === waiter) {
       this.#lines.set(key, line);
-      this.#serveIn(delay, key, line);
+      this.#settle(delay, waiter, key, line);
     }
     const giveUp = this.#clock.setTimeout(() => this.#giveUp(waiter, key, line), start + timeout - now);
     const failure = await waiter.outcome;
@@ -76,46 +76,46 @@ export class TurnQueue<K> {
 
   #serve(key: K, line: Line): void {
     line.timer?.clear();
-    if (line.isAsking) return; // the answer will go on from there
-    for (let { head } = line; head !== undefined; head = line.head) {
+    if (line.isBusy) return; // whoever is at it goes on to the end: in a loop, since a line may be longer than the stack
+    line.isBusy = true;
+    let { head } = line;
+    for (; head !== undefined; head = line.head) {
       const wait = this.#turnstile.admit(key, head.weight);
       if (typeof wait !== "number") {
         void this.#serveAfter(wait, head, key, line);
         return;
       }
-      if (wait > 0) {
-        this.#serveIn(wait, key, line);
-        return;
-      }
-      serve(head, line);
+      if (!this.#settle(wait, head, key, line)) break;
     }
-    this.#lines.delete(key);
+    line.isBusy = false;
+    if (head === undefined) this.#lines.delete(key);
   }
 
   async #serveAfter(answer: Promise<number>, asked: Caller, key: K, line: Line): Promise<void> {
-    line.isAsking = true;
     const wait = await answer;
-    line.isAsking = false;
     const isThere = line.head === asked;
-    if (wait > 0 && isThere) {
-      this.#serveIn(wait, key, line);
-      return;
-    }
-    if (wait === 0 && isThere) serve(asked, line);
-    else if (wait === 0) this.#turnstile.giveBack?.(key, asked.weight);
-    this.#serve(key, line);
+    if (!isThere && wait === 0) this.#turnstile.giveBack?.(key, asked.weight);
+    const isOver = !isThere || this.#settle(wait, asked, key, line);
+    line.isBusy = false;
+    if (isOver) this.#serve(key, line);
   }
 
-  /** Tries again later, unless the head can see already that it will be too late for it. */
-  #serveIn(wait: number, key: K, line: Line): void {
-    const { head } = line;
-    if (head !== undefined && !isInTime(wait, this.#clock.now(), head.latest)) {
-      head.fail(() => new RateLimitedError(wait)); // which lets the next one try
-      return;
+  /** Serves the head, turns it away when it would be too late for it, or sets the timer. Returns whether it has left. */
+  #settle(wait: number, head: Caller, key: K, line: Line): boolean {
+    if (wait === 0) {
+      line.remove(head);
+      head.serve();
+      return true;
     }
-    line.dueAt = this.#clock.now() + wait;
+    const now = this.#clock.now();
+    if (!isInTime(wait, now, head.latest)) {
+      head.fail(() => new RateLimitedError(wait));
+      return true;
+    }
+    line.dueAt = now + wait;
     line.timer = this.#clock.setTimeout(() => this.#serve(key, line), wait);
     line.timer.ref(); // somebody waits for it
+    return false;
   }
 
   /** The delay it was told was the least there could be; behind others it has turned out longer. */
@@ -133,11 +133,6 @@ export class TurnQueue<K> {
       throw error;
     }
   }
-}
-
-function serve(waiter: Caller, line: Line): void {
-  line.remove(waiter);
-  waiter.serve();
 }
 
 function isInTime(wait: number, now: number, latest: number): boolean {
@@ -162,8 +157,8 @@ class Line extends WaitQueue {
   timer: Timer | undefined;
   /** When that is. */
   dueAt = 0;
-  /** Whether the answer for a head is on its way. */
-  isAsking = false;
+  /** Whether somebody is serving it, or the answer for its head is on its way. */
+  isBusy = false;
 
   override get head(): Caller | undefined {
     return super.head as Caller | undefined; // push() takes no other
