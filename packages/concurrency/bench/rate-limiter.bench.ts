@@ -13,7 +13,7 @@ const plenty = 1e9;
 export const benchmarks = [
   benchmark("Admit one of 10,000 keys", {
     ours: "tokenBucket",
-    goal: { "rate-limiter-flexible": 1 / 6 },
+    goal: { "rate-limiter-flexible": 0.16 },
     cases: {
       tokenBucket: async () => {
         const { tokenBucket } = await import("@proj/concurrency");
@@ -57,7 +57,7 @@ export const benchmarks = [
   }),
   benchmark("Refuse one of 10,000 keys", {
     ours: "tokenBucket",
-    goal: { "rate-limiter-flexible": 1 / 20 },
+    goal: { "rate-limiter-flexible": 0.05 },
     cases: {
       tokenBucket: async () => {
         const { tokenBucket } = await import("@proj/concurrency");
