@@ -93,6 +93,7 @@ export class TimerEntry implements SelectEntry {
 
   enlist(selection: Selection): void {
     this.#timer = this.#clock.setTimeout(() => selection.win({ key: this.#key, value: undefined }), this.#ms);
+    this.#timer.ref(); // somebody waits for it
   }
 
   withdraw(): void {

@@ -1,0 +1,93 @@
+// What it costs to hand items from one task to another through a bounded channel.
+import { once } from "node:events";
+import { benchmark } from "@tooling/bench";
+
+const count = 1_000;
+
+export const benchmarks = [
+  benchmark("One item through a channel of 16", {
+    ours: "channel",
+    goal: { "@thi.ng/csp": 1 / 4 },
+    operationsPerCall: count,
+    cases: {
+      channel: async () => {
+        const { channel } = await import("@proj/concurrency");
+        return async () => {
+          const items = channel<number>(16);
+          const producing = (async () => {
+            for (let i = 0; i < count; i++) await items.send(i);
+            items.close();
+          })();
+          let sum = 0;
+          for await (const item of items) sum += item;
+          await producing;
+          return sum;
+        };
+      },
+      "@thi.ng/csp": async () => {
+        const { channel } = await import("@thi.ng/csp");
+        return async () => {
+          const items = channel<number>(16);
+          const producing = (async () => {
+            for (let i = 0; i < count; i++) await items.write(i);
+            items.close();
+          })();
+          let sum = 0;
+          for (;;) {
+            const item = await items.read();
+            if (item === undefined) break;
+            sum += item;
+          }
+          await producing;
+          return sum;
+        };
+      },
+      // Node's own object stream: backpressure too, but no fan-in, no select and no abort of one wait.
+      PassThrough: async () => {
+        const { PassThrough } = await import("node:stream");
+        return async () => {
+          const items = new PassThrough({ objectMode: true, highWaterMark: 16 });
+          const producing = (async () => {
+            for (let i = 0; i < count; i++) if (!items.write(i + 1)) await once(items, "drain");
+            items.end();
+          })();
+          let sum = 0;
+          for await (const item of items) sum += (item as number) - 1;
+          await producing;
+          return sum;
+        };
+      },
+    },
+    check: (sum) => sum,
+  }),
+  benchmark("One select over three channels", {
+    ours: "select",
+    cases: {
+      select: async () => {
+        const { channel, select } = await import("@proj/concurrency");
+        const [a, b, c] = [channel<number>(1), channel<number>(1), channel<number>(1)];
+        return async () => {
+          const selecting = select({ a, b, c });
+          c.trySend(1);
+          return (await selecting).key;
+        };
+      },
+      // The way without select: takes an item from every channel that is ready, and leaks two waits a call.
+      "Promise.race": async () => {
+        const channels = async () => {
+          const { channel } = await import("@proj/concurrency");
+          return [channel<number>(1), channel<number>(1), channel<number>(1)] as const;
+        };
+        let [a, b, c] = await channels();
+        let calls = 0;
+        return async () => {
+          if (++calls % 1_000 === 0) [a, b, c] = await channels(); // else it would run out of memory
+          const racing = Promise.race([a.recv().then(() => "a"), b.recv().then(() => "b"), c.recv().then(() => "c")]);
+          c.trySend(1);
+          return await racing;
+        };
+      },
+    },
+    check: (key) => key,
+  }),
+];

@@ -1,0 +1,97 @@
+// What it costs to borrow a resource: when one is idle, and when a thousand callers wait for ten.
+import { benchmark } from "@tooling/bench";
+
+const callers = 1_000;
+let id = 0;
+const create = async () => ({ id: ++id });
+const destroy = async () => {};
+
+export const benchmarks = [
+  benchmark("Acquire and release, idle", {
+    ours: "pool",
+    goal: { "generic-pool": 1 / 30, tarn: 1 / 60 },
+    cases: {
+      pool: async () => {
+        const { pool } = await import("@proj/concurrency");
+        const resources = pool({ create, destroy, max: 10 });
+        return async () => {
+          const lease = await resources.acquire();
+          lease.release();
+          return lease.resource.id > 0;
+        };
+      },
+      "generic-pool": async () => {
+        const { default: genericPool } = await import("generic-pool");
+        const resources = genericPool.createPool<{ id: number }>({ create, destroy }, { max: 10 });
+        return async () => {
+          const resource = await resources.acquire();
+          await resources.release(resource);
+          return resource.id > 0;
+        };
+      },
+      tarn: async () => {
+        const { Pool } = await import("tarn");
+        const resources = new Pool<{ id: number }>({ create, destroy, min: 0, max: 10 });
+        return async () => {
+          const resource = await resources.acquire().promise;
+          resources.release(resource);
+          return resource.id > 0;
+        };
+      },
+    },
+    check: (isThere) => isThere,
+  }),
+  benchmark("Acquire and release, 1,000 callers for 10 resources", {
+    ours: "pool",
+    goal: { "generic-pool": 1 / 1.7, tarn: 1 / 4.5 },
+    operationsPerCall: callers,
+    cases: {
+      pool: async () => {
+        const { pool } = await import("@proj/concurrency");
+        const resources = pool({ create, destroy, max: 10 });
+        return async () => {
+          let served = 0;
+          const use = async () => {
+            const lease = await resources.acquire();
+            await undefined;
+            served++;
+            lease.release();
+          };
+          await Promise.all(Array.from({ length: callers }, use));
+          return served;
+        };
+      },
+      "generic-pool": async () => {
+        const { default: genericPool } = await import("generic-pool");
+        const resources = genericPool.createPool<{ id: number }>({ create, destroy }, { max: 10 });
+        return async () => {
+          let served = 0;
+          const use = async () => {
+            const resource = await resources.acquire();
+            await undefined;
+            served++;
+            await resources.release(resource);
+          };
+          await Promise.all(Array.from({ length: callers }, use));
+          return served;
+        };
+      },
+      tarn: async () => {
+        const { Pool } = await import("tarn");
+        const resources = new Pool<{ id: number }>({ create, destroy, min: 0, max: 10 });
+        return async () => {
+          let served = 0;
+          const use = async () => {
+            const resource = await resources.acquire().promise;
+            await undefined;
+            served++;
+            resources.release(resource);
+          };
+          await Promise.all(Array.from({ length: callers }, use));
+          return served;
+        };
+      },
+    },
+    check: (served) => served,
+  }),
+];
