@@ -1,0 +1,318 @@
+// One thread, from the side of the pool: what it has been given, and what comes back.
+import type { Transferable } from "node:worker_threads";
+import type { Clock, Timer } from "./clock.ts";
+import { continueStack, decodeFault, type Fault } from "./worker-fault.ts";
+import { ThreadMemory } from "./worker-memory.ts";
+import { type Batch, stop, type ThreadReport } from "./worker-protocol.ts";
+import { answers, endless, maxNumbers } from "./worker-slots.ts";
+import { WorkerLostError } from "./workers-errors.ts";
+import type { Job } from "./workers-job.ts";
+import type { OpenThread, ThreadPort } from "./workers-port.ts";
+
+export interface ThreadSettings {
+  readonly module: string;
+  readonly data: unknown;
+  readonly concurrency: number;
+  readonly inFlight: number;
+  readonly startTimeout: number;
+  readonly disposeTimeout: number;
+  readonly grace: number;
+  readonly clock: Clock;
+  readonly open: OpenThread;
+}
+
+/** What happens to a thread. */
+export interface ThreadOwner {
+  onReady(thread: Thread): void;
+  /** It has finished something: there may be room. */
+  onAnswers(thread: Thread): void;
+  /** A cancelled task did not end in time: the thread takes nothing more, and will be gone. */
+  onStuck(thread: Thread): void;
+  /** It is gone; `unstarted` are those of its jobs that it never began. */
+  onGone(thread: Thread, unstarted: readonly Job[]): void;
+}
+
+type State = "starting" | "ready" | "ending" | "gone";
+
+/** How long a thread may take to be gone after it was terminated. The platform has been seen not to say so at all. */
+const terminateMs = 5_000;
+
+export class Thread {
+  readonly #settings: ThreadSettings;
+  readonly #owner: ThreadOwner;
+  readonly #memory: ThreadMemory;
+  readonly #port: ThreadPort;
+  readonly #free: number[] = [];
+  readonly #jobs: (Job | undefined)[] = [];
+  /** By slot: whether its arguments went by message. */
+  readonly #isMailed: boolean[] = [];
+  #functions = new Map<string, number>();
+  #batch: unknown[] = [];
+  #transfer: Transferable[] = [];
+  /** Jobs that went by message and have not come back. */
+  #mailed = 0;
+  /** Cancelled jobs that still run. */
+  readonly #stuck = new Map<Job, Timer>();
+  #timer: Timer | undefined;
+  #runs = 0;
+  #busyMs = 0;
+
+  state: State = "starting";
+  /** When it became ready, on the pool's clock. */
+  readyAt = Number.POSITIVE_INFINITY;
+  /** Whether it had something to do since somebody set this to false. */
+  isTouched = true;
+  /** What it failed with, if it did. */
+  error: unknown;
+
+  constructor(settings: ThreadSettings, owner: ThreadOwner, name: string) {
+    this.#settings = settings;
+    this.#owner = owner;
+    this.#memory = new ThreadMemory(settings.inFlight);
+    for (let slot = settings.inFlight - 1; slot >= 0; slot--) this.#free.push(slot);
+    const { module, data, concurrency, clock, startTimeout } = settings;
+    const start = { module, data, concurrency, memory: this.#memory.shared };
+    this.#port = settings.open(
+      start,
+      {
+        onMessage: (message) => this.#receive(message as ThreadReport | Batch), // it runs our code
+        onExit: (code, error) => this.#end(code, error),
+      },
+      name,
+    );
+    this.#timer = clock.setTimeout(() => {
+      this.error = new Error(`The thread was not ready within ${startTimeout} ms`);
+      this.terminate();
+    }, startTimeout);
+  }
+
+  /** Tasks that it holds, those included that were cancelled and still run. */
+  get held(): number {
+    return this.#settings.inFlight - this.#free.length;
+  }
+
+  /** Whether it may be given more: not while it is stuck with something that nobody waits for. */
+  get hasRoom(): boolean {
+    return this.state === "ready" && this.#free.length > 0 && this.#stuck.size === 0;
+  }
+
+  /** Whether it would begin with something at once. */
+  get isIdle(): boolean {
+    return this.hasRoom && this.held < this.#settings.concurrency;
+  }
+
+  /** Tasks that it will not begin with before others have ended, at most. */
+  get backlog(): number {
+    return this.state === "ready" ? this.held - (this.#stuck.size > 0 ? 0 : this.#settings.concurrency) : 0;
+  }
+
+  get utilization(): number {
+    return this.#port.utilization;
+  }
+
+  /** Milliseconds and number of the tasks that it has run since the last call. */
+  takeRuns(): { readonly ms: number; readonly runs: number } {
+    const { busyMs, runs } = this.#memory.slots;
+    const taken = { ms: busyMs - this.#busyMs, runs: runs - this.#runs };
+    this.#busyMs = busyMs;
+    this.#runs = runs;
+    return taken;
+  }
+
+  setAlive(isAlive: boolean): void {
+    if (isAlive) this.#port.ref();
+    else this.#port.unref();
+  }
+
+  /** Takes a job; it goes out with the next `flush`. There must be room. */
+  give(job: Job): void {
+    const index = this.#functions.get(job.name);
+    if (index === undefined) {
+      job.fail(
+        () => new TypeError(`Cannot call ${job.name}: ${this.#settings.module} exports no function of this name`),
+      );
+      return;
+    }
+    const slot = this.#free.pop() as number; // there is room
+    const { context, args } = job;
+    const left = context.isRoot ? endless : context.remaining;
+    // Shared memory must not overtake a message: the order of calls would change.
+    const numbers = this.#mailed === 0 && areNumbers(args) && job.transfer === undefined ? args : undefined;
+    this.#jobs[slot] = job;
+    this.#isMailed[slot] = numbers === undefined;
+    job.thread = this;
+    job.slot = slot;
+    this.isTouched = true;
+    this.#memory.slots.post(slot, index, left, numbers);
+    if (numbers !== undefined) {
+      this.#memory.requests.add(slot);
+      return;
+    }
+    this.#mailed++;
+    this.#batch.push(slot, args);
+    if (job.transfer !== undefined) this.#transfer.push(...job.transfer);
+  }
+
+  /** Hands over what was given since the last time. */
+  flush(): void {
+    this.#memory.requests.send();
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    const transfer = this.#transfer;
+    this.#batch = [];
+    this.#transfer = [];
+    try {
+      this.#port.post(batch, transfer);
+      if (transfer.length > 0) this.#markMoved(batch);
+    } catch {
+      // One of them cannot be copied: each on its own, to find out which.
+      for (let i = 0; i < batch.length; i += 2) this.#postAlone(this.#jobs[batch[i] as number] as Job);
+    }
+  }
+
+  #markMoved(batch: Batch): void {
+    for (let i = 0; i < batch.length; i += 2) {
+      const job = this.#jobs[batch[i] as number] as Job; // in the batch since it has the slot
+      job.isMoved = job.transfer !== undefined && job.transfer.length > 0;
+    }
+  }
+
+  #postAlone(job: Job): void {
+    try {
+      this.#port.post([job.slot, job.args], job.transfer ?? []);
+      job.isMoved = job.transfer !== undefined && job.transfer.length > 0;
+    } catch (error) {
+      this.#vacate(job);
+      job.fail(() => continueStack(error));
+    }
+  }
+
+  /** The caller of one of its jobs has given up. */
+  cancel(job: Job): void {
+    const { slots } = this.#memory;
+    if (slots.withdraw(job.slot)) return; // never begun: the slot comes back when the thread has seen it
+    slots.cancel(job.slot);
+    if (this.state !== "ready") return;
+    this.#port.post(job.slot, []);
+    const { clock, grace } = this.#settings;
+    const timer = clock.setTimeout(() => {
+      this.error = new Error(`A task of this thread was cancelled and did not end within ${grace} ms`);
+      this.#owner.onStuck(this);
+    }, grace);
+    this.#stuck.set(job, timer);
+  }
+
+  /** Takes back the oldest jobs that it has not begun with, and at most half of them. */
+  takeBack(): Job[] {
+    const { slots } = this.#memory;
+    const candidates = this.#jobs.filter(
+      (job): job is Job => job !== undefined && !job.isSettled && !job.isMoved && slots.isPosted(job.slot),
+    );
+    candidates.sort((a, b) => a.id - b.id);
+    const taken = candidates.slice(0, Math.ceil(candidates.length / 2)).filter((job) => slots.withdraw(job.slot));
+    for (const job of taken) job.thread = undefined; // its slot comes back when the thread has seen it
+    return taken;
+  }
+
+  /** Lets it end by itself, after its `dispose`. */
+  stop(): void {
+    if (this.state === "starting") this.terminate();
+    if (this.state !== "ready") return;
+    this.state = "ending";
+    this.#port.post(stop, []);
+    this.#timer = this.#settings.clock.setTimeout(() => this.terminate(), this.#settings.disposeTimeout);
+  }
+
+  /** Ends it now. */
+  terminate(): void {
+    if (this.state === "gone") return;
+    this.state = "ending";
+    this.#timer?.clear();
+    this.#timer = this.#settings.clock.setTimeout(() => this.#end(undefined, undefined), terminateMs);
+    this.#port.terminate();
+  }
+
+  /** All its jobs that somebody waits for. */
+  get jobs(): Job[] {
+    return this.#jobs.filter((job): job is Job => job !== undefined && !job.isSettled && job.thread === this);
+  }
+
+  #receive(message: ThreadReport | Batch): void {
+    if (this.state === "gone") return;
+    if ("length" in message) {
+      this.#takeReplies();
+      for (let i = 0; i < message.length; i += 2) this.#answer(message[i] as number, message[i + 1]);
+      this.#owner.onAnswers(this);
+    } else if ("failed" in message) {
+      this.error = decodeFault(message.failed); // its exit follows
+    } else if (this.state === "starting") {
+      this.#timer?.clear();
+      this.state = "ready";
+      this.readyAt = this.#settings.clock.now();
+      this.#functions = new Map(message.ready.map((name, index) => [name, index]));
+      this.#memory.replies.listen(() => {
+        if (this.#takeReplies()) this.#owner.onAnswers(this);
+      });
+      this.#owner.onReady(this);
+    }
+  }
+
+  #takeReplies(): boolean {
+    let slots = this.#memory.replies.take();
+    if (slots === undefined) return false;
+    for (; slots !== undefined; slots = this.#memory.replies.take()) {
+      for (let i = 0; i < slots.length; i++) this.#answer(slots[i] as number, undefined); // within its length
+    }
+    return true;
+  }
+
+  #answer(slot: number, mail: unknown): void {
+    const job = this.#jobs[slot] as Job; // it has the slot until this answer
+    const { slots } = this.#memory;
+    const answer = slots.answer(slot);
+    const isOurs = job.thread === this && job.slot === slot; // else it was taken back
+    this.#vacate(job, slot);
+    if (!isOurs) return;
+    if (answer === answers.mailed) job.succeed(mail);
+    else if (answer === answers.failed)
+      job.fail(() => decodeFault(mail as Fault)); // the thread has put it together
+    else if (answer !== answers.skipped) job.succeed(slots.result(slot));
+  }
+
+  #vacate(job: Job, slot = job.slot): void {
+    this.#jobs[slot] = undefined;
+    this.#free.push(slot);
+    if (this.#isMailed[slot]) this.#mailed--;
+    this.#stuck.get(job)?.clear();
+    this.#stuck.delete(job);
+  }
+
+  #end(code: number | undefined, error: unknown): void {
+    if (this.state === "gone") return;
+    this.#takeReplies(); // sent before its end
+    this.state = "gone";
+    this.error ??= error;
+    this.#timer?.clear();
+    for (const timer of this.#stuck.values()) timer.clear();
+    this.#memory.replies.mute();
+    const unstarted: Job[] = [];
+    for (const job of this.jobs) {
+      // Withdrawing is exact, even from a thread that lives on: it cannot begin with a job after this.
+      const isUnstarted = this.#memory.slots.withdraw(job.slot);
+      if (isUnstarted && !job.isMoved) {
+        job.thread = undefined;
+        unstarted.push(job);
+      } else {
+        const cause = this.error === undefined ? undefined : { cause: this.error };
+        job.fail(() => new WorkerLostError(job.name, !isUnstarted, code, cause));
+      }
+    }
+    this.#owner.onGone(this, unstarted);
+  }
+}
+
+function areNumbers(args: readonly unknown[]): args is readonly number[] {
+  if (args.length > maxNumbers) return false;
+  for (let i = 0; i < args.length; i++) if (typeof args[i] !== "number") return false;
+  return true;
+}

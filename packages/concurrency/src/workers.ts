@@ -1,0 +1,11 @@
+export type { CreateBackoff } from "./lib/pool.ts";
+export {
+  type CallOptions,
+  type WorkerCalls,
+  type WorkerFunctions,
+  type Workers,
+  type WorkersOptions,
+  type WorkersStats,
+  workers,
+} from "./lib/workers.ts";
+export { WorkerLostError, WorkerStartError } from "./lib/workers-errors.ts";
