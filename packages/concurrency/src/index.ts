@@ -1,4 +1,6 @@
 export { type BackgroundOptions, background } from "./lib/background.ts";
+export { Barrier } from "./lib/barrier.ts";
+export { BarrierBrokenError } from "./lib/barrier-broken-error.ts";
 export { type AdaptiveBatching, type Batcher, type BatcherOptions, batcher, type LoadBatch } from "./lib/batcher.ts";
 export { CancelledError } from "./lib/cancelled-error.ts";
 export {
@@ -12,13 +14,18 @@ export {
 export { ChannelClosedError, ChannelFullError } from "./lib/channel-errors.ts";
 export { type Clock, systemClock, type Timer } from "./lib/clock.ts";
 export { ClosedError } from "./lib/closed-error.ts";
+export { Condition } from "./lib/condition.ts";
 export { Context, type OwnedContext, type Task } from "./lib/context.ts";
 export type { ExtractOptions, HeaderSource, HeaderTarget } from "./lib/context-headers.ts";
 export { ContextKey, type ContextValue } from "./lib/context-key.ts";
 export type { DeriveOptions } from "./lib/derive.ts";
+export { Event } from "./lib/event.ts";
 export { type FixedWindowOptions, fixedWindow } from "./lib/fixed-window.ts";
+export { Keyed, type KeyedOptions, type Lockable } from "./lib/keyed.ts";
+export { Latch } from "./lib/latch.ts";
 export { type LeakyBucketOptions, leakyBucket } from "./lib/leaky-bucket.ts";
 export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
+export { type LockOptions, Mutex, type MutexOptions } from "./lib/mutex.ts";
 export {
   merge,
   type Pipe,
@@ -45,6 +52,8 @@ export { all, byKey } from "./lib/rate-limiter-all.ts";
 export { type RateLimitHeadersOptions, rateLimitHeaders } from "./lib/rate-limiter-headers.ts";
 export type { MeteredLimiterOptions } from "./lib/rate-limiter-metered.ts";
 export { type Reentry, ReentryError } from "./lib/reentry.ts";
+export { RwLock, type RwLockOptions, type RwLockWaitOptions } from "./lib/rw-lock.ts";
+export { LockUpgradeError } from "./lib/rw-lock-upgrade-error.ts";
 export { scope } from "./lib/scope.ts";
 export { suppressed } from "./lib/scope-failures.ts";
 export {
@@ -85,3 +94,4 @@ export type { SupervisorOptions } from "./lib/supervisor-options.ts";
 export { type Join, type Joined, type ScopeOptions, TaskScope } from "./lib/task-scope.ts";
 export { TimeoutError } from "./lib/timeout-error.ts";
 export { type TokenBucketOptions, type TokenBucketSpec, tokenBucket } from "./lib/token-bucket.ts";
+export type { WaitedForOptions, WaitForOptions } from "./lib/waiting-room.ts";

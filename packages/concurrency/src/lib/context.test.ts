@@ -254,6 +254,15 @@ test("many contexts of one signal make one native listener, gone with the last o
   expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });
 
+test("a context whose signal was handed out keeps listening when its last child has gone", () => {
+  const top = Context.derive();
+  const middle = Context.derive({ parent: top });
+  const { signal } = middle;
+  Context.after(Context.derive({ parent: middle }), () => {})[Symbol.dispose]();
+  top.cancel("all");
+  expect(signal.reason).toBe("all");
+});
+
 test("another context as signal ends a context too", () => {
   const parent = Context.derive();
   const other = Context.derive();

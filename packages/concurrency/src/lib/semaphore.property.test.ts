@@ -43,9 +43,10 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("tick" as const) }) },
 );
 
-const runs = 100_000; // about six seconds
+const { CI } = process.env;
+const runs = CI ? 100_000 : 20_000; // 60 microseconds each
 
-test("a semaphore agrees with a naive model in any schedule", { timeout: 60_000 }, async () => {
+test("a semaphore agrees with a naive model in any schedule", { timeout: 180_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const semaphore = new Semaphore(4, { reentry: "ignore" });

@@ -151,20 +151,23 @@ test("the current context gives up a wait as well", async () => {
   expect(semaphore.waiting).toBe(0);
 });
 
-test("a task that got its permit is not started when its context has ended meanwhile", async () => {
-  const semaphore = new Semaphore(1);
-  const held = await semaphore.acquire();
-  const context = Context.derive();
-  let ran = false;
-  const task = (): void => {
-    ran = true;
-  };
-  const plain = Context.run(context, () => semaphore.run(task));
-  held.release(); // the permit is the task's from here on
-  context.cancel("late");
-  await expect(plain).rejects.toBe("late");
-  expect([semaphore.free, ran]).toEqual([1, false]);
-});
+test.each(["ignore", "warn"] as const)(
+  "a task that got its permit is not started when its context has ended meanwhile (reentry: %s)",
+  async (reentry) => {
+    const semaphore = new Semaphore(1, { reentry });
+    const held = await semaphore.acquire();
+    const context = Context.derive();
+    let ran = false;
+    const task = (): void => {
+      ran = true;
+    };
+    const waiting = Context.run(context, () => semaphore.run(task));
+    held.release(); // the permit is the task's from here on
+    context.cancel("late");
+    await expect(waiting).rejects.toBe("late");
+    expect([semaphore.free, ran]).toEqual([1, false]);
+  },
+);
 
 test("Semaphore.acquire() rejects with a TimeoutError after its timeout", async () => {
   const clock = new TestClock();
@@ -214,6 +217,9 @@ test("Semaphore.resize() lets more through at once, and fewer when enough have c
   expect(semaphore.tryAcquire()).toBe(undefined);
   permits.pop()?.release();
   expect(semaphore.free).toBe(1);
+  const heavy = semaphore.acquire({ weight: 3 }); // it has been that large, and may be again
+  semaphore.resize(3);
+  (await heavy).release();
 });
 
 test("Semaphore.resize(0) pauses, whatever the weight of those who come", async () => {

@@ -132,6 +132,23 @@ test("Supervisor restarts a service that crashed, after a delay that doubles, an
   expect(clock.timers).toBe(0);
 });
 
+test("Supervisor does not listen to an earlier life of a service", async () => {
+  const clock = new TestClock();
+  const worker = recorder([], "worker");
+  const supervisor = new Supervisor({ worker }, { clock });
+  await supervisor.start();
+  const { fail } = worker;
+  fail(new Error("crash"));
+  fail(new Error("crash again, before the restart"));
+  await clock.advance(100);
+  fail(new Error("late news"));
+  expect(supervisor.ready).toBe(true);
+  expect((await supervisor.report()).services[0]).toMatchObject({ restarts: 1, lastError: { message: "crash" } });
+  await supervisor.stop();
+  worker.fail(new Error("after the end"));
+  expect((await supervisor.report()).services[0]?.state).toBe("stopped");
+});
+
 test("Supervisor restarts all services with one-for-all, in order", async () => {
   const log: string[] = [];
   const clock = new TestClock();
