@@ -78,7 +78,7 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
   }
 
   get cancelled(): boolean {
-    return this.#ended || this.#findEnd();
+    return this.#ended || (!this.isRoot && this.#findEnd());
   }
 
   get cause(): unknown {
