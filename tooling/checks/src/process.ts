@@ -87,16 +87,20 @@ export interface TemporaryFolder extends Disposable {
   readonly path: string;
 }
 
+const folders = new Set<string>();
+process.on("exit", () => {
+  for (const path of folders) rmSync(path, { recursive: true, force: true });
+});
+
 /** A new empty folder, gone with its disposal or at the latest with this process. */
 export function temporaryFolder(prefix = join(tmpdir(), "proj-checks-")): TemporaryFolder {
   const path = mkdtempSync(prefix);
-  const remove = () => rmSync(path, { recursive: true, force: true });
-  process.on("exit", remove);
+  folders.add(path);
   return {
     path,
     [Symbol.dispose]() {
-      process.off("exit", remove);
-      remove();
+      folders.delete(path);
+      rmSync(path, { recursive: true, force: true });
     },
   };
 }
