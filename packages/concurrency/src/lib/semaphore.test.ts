@@ -351,6 +351,19 @@ test("[p-queue#168] aborted waiters do not jam those behind them", async () => {
   (await next).release();
 });
 
+test("a long line keeps its order while most of it leaves from the middle", async () => {
+  const semaphore = new Semaphore(1);
+  const held = await semaphore.acquire();
+  const order: number[] = [];
+  const contexts = Array.from({ length: 1_000 }, () => Context.derive());
+  const all = contexts.map((signal, index) => semaphore.run(() => void order.push(index), { signal }));
+  const outcomes = Promise.allSettled(all);
+  for (const [index, context] of contexts.entries()) if (index % 7 !== 3) context.cancel();
+  held.release();
+  await outcomes;
+  expect(order).toEqual(contexts.map((_, index) => index).filter((index) => index % 7 === 3));
+});
+
 test("[p-queue#235, nodejs/node#54614] a thousand waiters of one signal are one native listener", async () => {
   const semaphore = new Semaphore(1);
   const held = await semaphore.acquire();

@@ -1,4 +1,4 @@
-// Callers in line: first in first out within a priority, each free to leave at any moment in constant time.
+// Callers in line: first in first out within a priority, each free to leave at any moment.
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { ContextNode } from "./context-node.ts";
@@ -14,8 +14,8 @@ export class Waiter implements Receiver {
   readonly weight: number;
   readonly priority: number;
   readonly outcome: Promise<Failure | undefined>;
-  previous: Waiter | undefined;
-  next: Waiter | undefined;
+  /** Where it stands in its line. */
+  place = 0;
   readonly #queue: WaitQueue;
   readonly #resolve: (outcome: Failure | undefined) => void;
   #subscription: Subscription | undefined;
@@ -116,36 +116,47 @@ export class WaitQueue {
   }
 }
 
+/**
+ * An array in which those who leave from the middle make holes. A linked list would do without, but a long one is slow
+ * to collect: its waiters can only be visited one after the other.
+ */
 class Line {
   readonly priority: number;
-  first: Waiter | undefined;
-  #last: Waiter | undefined;
+  #slots: (Waiter | undefined)[] = [];
+  /** The slot of the first. All before it are empty. */
+  #start = 0;
+  #size = 0;
 
   constructor(priority: number) {
     this.priority = priority;
   }
 
+  get first(): Waiter | undefined {
+    return this.#slots[this.#start];
+  }
+
   push(waiter: Waiter): void {
-    const last = this.#last;
-    this.#last = waiter;
-    if (last === undefined) {
-      this.first = waiter;
-    } else {
-      waiter.previous = last;
-      last.next = waiter;
-    }
+    waiter.place = this.#slots.push(waiter) - 1;
+    this.#size++;
   }
 
   /** Returns whether the line is empty now. */
   remove(waiter: Waiter): boolean {
-    const { previous, next } = waiter;
-    if (previous === undefined) this.first = next;
-    else previous.next = next;
-    if (next === undefined) this.#last = previous;
-    else next.previous = previous;
-    // A waiter that has grown old would keep all those behind it from being collected young.
-    waiter.previous = undefined;
-    waiter.next = undefined;
-    return this.first === undefined;
+    this.#slots[waiter.place] = undefined;
+    this.#size--;
+    if (this.#size === 0) return true;
+    while (this.#slots[this.#start] === undefined) this.#start++;
+    // Copies less than it has freed, so that leaving takes constant time on average.
+    if (this.#size * 2 < this.#slots.length && this.#slots.length > 64) this.#closeRanks();
+    return false;
+  }
+
+  #closeRanks(): void {
+    const waiters: Waiter[] = [];
+    for (const waiter of this.#slots) {
+      if (waiter !== undefined) waiter.place = waiters.push(waiter) - 1;
+    }
+    this.#slots = waiters;
+    this.#start = 0;
   }
 }
