@@ -104,6 +104,7 @@ class Batches<Key, Value> implements Batcher<Key, Value> {
   readonly #clock: Clock;
   readonly #size: BatchSize;
   #current: Batch<Key, Value> | undefined;
+  #isTickDue = false;
   #inFlight = 0;
   #isClosed = false;
   #drained: PromiseWithResolvers<void> | undefined;
@@ -171,11 +172,18 @@ class Batches<Key, Value> implements Batcher<Key, Value> {
     if (this.#maxWait > 0) {
       batch.timer = this.#clock.setTimeout(this.#depart, this.#maxWait, batch);
       batch.timer.ref(); // callers wait for it
-    } else {
+    } else if (!this.#isTickDue) {
+      this.#isTickDue = true;
       // The next tick comes when no promise callback is left to run; asked for outside of one it would come before them.
-      queueMicrotask(() => process.nextTick(this.#depart, batch));
+      queueMicrotask(() => process.nextTick(this.#onTick));
     }
   }
+
+  /** One tick serves all batches of a turn: it holds none of those that were full before. */
+  readonly #onTick = (): void => {
+    this.#isTickDue = false;
+    this.flush();
+  };
 
   /** All callers left before departure. */
   readonly #forget = (batch: Batch<Key, Value>): void => {
