@@ -3,6 +3,7 @@ import { TestClock } from "@proj/concurrency/testing";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Exchange } from "./exchange.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { asRequest, LazyRequest, platformRequest } from "./lazy-request.ts";
 
 interface Sent {
@@ -26,7 +27,7 @@ function receive({ method, chunks, headers }: Sent): { request: Request; bodies:
       for (const chunk of chunks ?? []) yield Buffer.from(chunk);
     },
   } as Partial<Exchange> as Exchange; // the rest is for answers
-  const limits = { maxBodySize: 1_000, bodyTimeout: 1_000, clock: new TestClock() };
+  const limits = { maxBodySize: 1_000, idle: new IdleWatch(1_000, new TestClock()) };
   return { request: asRequest(new LazyRequest(exchange, limits, Context.derive())), bodies: () => bodies };
 }
 
@@ -128,7 +129,7 @@ test("cancelling the body stream asks for nothing more", async () => {
       }
     },
   } as Partial<Exchange> as Exchange; // the rest is for answers
-  const limits = { maxBodySize: 1_000, bodyTimeout: 1_000, clock: new TestClock() };
+  const limits = { maxBodySize: 1_000, idle: new IdleWatch(1_000, new TestClock()) };
   const reader = new LazyRequest(exchange, limits, Context.derive()).body?.getReader();
   await reader?.read();
 
@@ -140,7 +141,7 @@ test("cancelling the body stream asks for nothing more", async () => {
 test("the signal is the one of the context", () => {
   const context = Context.derive();
   const exchange = { method: "GET", headers: [] } as Partial<Exchange> as Exchange; // the rest is not read
-  const limits = { maxBodySize: 0, bodyTimeout: 0, clock: new TestClock() };
+  const limits = { maxBodySize: 0, idle: new IdleWatch(0, new TestClock()) };
   const request = asRequest(new LazyRequest(exchange, limits, context));
 
   context.cancel(new Error("gone"));

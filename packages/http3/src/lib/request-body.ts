@@ -1,7 +1,7 @@
 // Reads a request body within the limits of the server: as one piece, or as a stream that holds the sender back.
 import type { UnderlyingByteSource } from "node:stream/web";
-import type { Clock, Timer } from "@proj/concurrency";
 import type { Exchange } from "./exchange.ts";
+import type { IdleWatch, Waiting } from "./idle-watch.ts";
 import { valueIn } from "./list-headers.ts";
 import { HttpProblem } from "./problem.ts";
 
@@ -9,9 +9,8 @@ import { HttpProblem } from "./problem.ts";
 export interface BodyLimits {
   /** Most bytes of a body; more is answered 413. */
   readonly maxBodySize: number;
-  /** Longest wait for the next bytes of a body that a handler reads; longer is answered 408. */
-  readonly bodyTimeout: number;
-  readonly clock: Clock;
+  /** Watches the wait for the next bytes of a body that a handler reads; too long is answered 408. */
+  readonly idle: IdleWatch;
 }
 
 /** The declared length of a body; undefined where it is not declared. */
@@ -58,70 +57,52 @@ export function bodyStream(exchange: Exchange, limits: BodyLimits): ReadableStre
 }
 
 /** Hands out the chunks of a body; fails when it grows over the limit or stands still for too long. */
-class LimitedBody {
+class LimitedBody implements Waiting {
   readonly #limits: BodyLimits;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #size = 0;
-  #since: number;
-  #timer: Timer | undefined;
-  #idle: ((problem: HttpProblem) => void) | undefined;
+  #reject: ((problem: HttpProblem) => void) | undefined;
 
   constructor(exchange: Exchange, limits: BodyLimits) {
     this.#limits = limits;
     this.#chunks = exchange.body()[Symbol.asyncIterator]();
-    this.#since = limits.clock.now();
   }
 
   /** The next chunk, or undefined at the end. */
   next(): Promise<Uint8Array | undefined> {
+    const { idle, maxBodySize } = this.#limits;
     return new Promise((resolve, reject) => {
-      this.#since = this.#limits.clock.now();
-      this.#timer ??= this.#startTimer(this.#limits.bodyTimeout);
-      this.#idle = reject;
+      this.#reject = reject;
+      idle.begin(this);
       this.#chunks.next().then(
         (step) => {
-          this.#idle = undefined;
+          idle.end(this);
           if (step.done) {
-            this.#stopTimer();
             resolve(undefined);
             return;
           }
           this.#size += step.value.byteLength;
-          if (this.#size <= this.#limits.maxBodySize) return resolve(step.value);
+          if (this.#size <= maxBodySize) {
+            resolve(step.value);
+            return;
+          }
           this.stop();
-          reject(tooLarge(this.#limits.maxBodySize));
+          reject(tooLarge(maxBodySize));
         },
         (error: unknown) => {
-          this.#stopTimer();
+          idle.end(this);
           reject(error);
         },
       );
     });
   }
 
+  expire(): void {
+    this.#reject?.(new HttpProblem({ status: 408, detail: "The body of the request stood still for too long" }));
+    this.stop();
+  }
+
   stop(): void {
-    this.#stopTimer();
     this.#chunks.return?.().catch(() => {}); // the transport reports a lost connection by itself
-  }
-
-  /** One timer for the whole body: it looks at when the reader began to wait, and starts again for the rest. */
-  #startTimer(delay: number): Timer {
-    const { bodyTimeout, clock } = this.#limits;
-    return clock.setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#idle === undefined) return; // the reader is at work; its next wait starts a timer
-      const left = this.#since + bodyTimeout - clock.now();
-      if (left > 0) {
-        this.#timer = this.#startTimer(left);
-        return;
-      }
-      this.#idle(new HttpProblem({ status: 408, detail: `The body stood still for ${bodyTimeout} ms` }));
-      this.stop();
-    }, delay);
-  }
-
-  #stopTimer(): void {
-    this.#timer?.clear();
-    this.#timer = undefined;
   }
 }

@@ -9,6 +9,7 @@ import { Drain } from "./drain.ts";
 import type { Protocol } from "./exchange.ts";
 import { type Http3Listener, listenHttp3 } from "./h3-server.ts";
 import type { Handler } from "./handler.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { type ResolvedOptions, resolveOptions, type ServeOptions } from "./serve-options.ts";
 import { EventSink } from "./server-event.ts";
 import { listenTcp, type TcpListener, type TlsIdentity } from "./tcp-listener.ts";
@@ -105,7 +106,7 @@ class HttpServer implements Server {
     this.#events = new EventSink(options.onEvent);
     this.#core = new Core(handler, {
       clock: options.clock,
-      limits: { ...options.limits, clock: options.clock },
+      limits: { ...options.limits, idle: new IdleWatch(options.limits.bodyTimeout, options.clock) },
       events: this.#events,
       // Not of the surroundings: whoever calls serve() may have a deadline for that, and requests come much later.
       parent: Context.detach(),
