@@ -27,7 +27,7 @@ export const benchmarks = [
   }),
   benchmark("Join the flight of one key, 100 callers", {
     ours: "singleflight",
-    goal: { "async-cache-dedupe": 1 / 1.3 },
+    goal: { "async-cache-dedupe": 0.77 },
     operationsPerCall: callers,
     cases: {
       singleflight: async () => {
