@@ -34,7 +34,7 @@ export const benchmarks = [
         const { singleflight } = await import("@proj/concurrency");
         const flights = singleflight<string, number>();
         const load = async () => {
-          await undefined;
+          await Promise.resolve();
           return 1;
         };
         return async () => (await Promise.all(keys.map(() => flights.run("key", load)))).length;
@@ -42,7 +42,7 @@ export const benchmarks = [
       "async-cache-dedupe": async () => {
         const { createCache } = await import("async-cache-dedupe");
         const cache = createCache({ ttl: 0, storage: { type: "memory" } }).define("load", async (_key: string) => {
-          await undefined;
+          await Promise.resolve();
           return 1;
         });
         return async () => (await Promise.all(keys.map(() => cache.load("key")))).length;

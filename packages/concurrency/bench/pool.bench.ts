@@ -63,7 +63,7 @@ export const benchmarks = [
           let served = 0;
           const use = async () => {
             const lease = await resources.acquire();
-            await undefined;
+            await Promise.resolve();
             served++;
             lease.release();
           };
@@ -78,7 +78,7 @@ export const benchmarks = [
           let served = 0;
           const use = async () => {
             const resource = await resources.acquire();
-            await undefined;
+            await Promise.resolve();
             served++;
             await resources.release(resource);
           };
@@ -93,7 +93,7 @@ export const benchmarks = [
           let served = 0;
           const use = async () => {
             const resource = await resources.acquire().promise;
-            await undefined;
+            await Promise.resolve();
             served++;
             resources.release(resource);
           };

@@ -10,7 +10,7 @@ function doubler() {
   const batches: (readonly number[])[] = [];
   const load = async (keys: readonly number[]) => {
     batches.push(keys);
-    await undefined;
+    await Promise.resolve();
     return keys.map((key) => key * 2);
   };
   return { batches, load };
@@ -22,7 +22,7 @@ test("loads of one turn become one batch, promise callbacks included", async () 
   const { batches, load } = doubler();
   const numbers = batcher(load);
   const late = (async () => {
-    for (let i = 0; i < 20; i++) await undefined;
+    for (let i = 0; i < 20; i++) await Promise.resolve();
     return await numbers.load(3);
   })();
   expect(await Promise.all([numbers.load(1), numbers.load(2), late])).toEqual([2, 4, 6]);
@@ -181,7 +181,7 @@ test("cancelled at any microtask, every caller gets its value or its reason", as
     const numbers = batcher(load, { maxSize: 2 });
     const caller = new AbortController();
     const waits = [1, 2, 3].map((n) => numbers.load(n, { signal: caller.signal }).catch((reason: unknown) => reason));
-    for (let i = 0; i < at; i++) await undefined;
+    for (let i = 0; i < at; i++) await Promise.resolve();
     caller.abort("cancelled");
     for (const [i, outcome] of (await Promise.all(waits)).entries())
       expect([(i + 1) * 2, "cancelled"]).toContain(outcome);

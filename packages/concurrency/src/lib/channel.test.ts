@@ -5,7 +5,7 @@ import { ChannelClosedError, ChannelFullError } from "./channel-errors.ts";
 import { Context } from "./context.ts";
 
 const flush = async () => {
-  for (let i = 0; i < 10; i++) await undefined;
+  for (let i = 0; i < 10; i++) await Promise.resolve();
 };
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -400,7 +400,7 @@ test("cancelled at any microtask, a transfer neither loses nor doubles an item",
         }
       })().catch((reason: unknown) => expect(reason).toBe("cancelled"));
 
-      for (let i = 0; i < at; i++) await undefined;
+      for (let i = 0; i < at; i++) await Promise.resolve();
       caller.abort("cancelled");
       await producing;
       await consuming;

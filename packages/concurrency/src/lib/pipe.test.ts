@@ -10,7 +10,7 @@ import { merge, pipe } from "./pipe.ts";
 import { TestClock } from "./test-clock.ts";
 
 const flush = async () => {
-  for (let i = 0; i < 50; i++) await undefined;
+  for (let i = 0; i < 50; i++) await Promise.resolve();
 };
 
 /** Counts up, and remembers how far it was read and whether it was closed. */
@@ -169,8 +169,8 @@ test("an error of the source is what the run rejects with", async () => {
     () => pipe(broken()).batch({ max: 5, wait: 10 }).run(),
     () => pipe(broken()).merge([1, 2]).run(),
     () =>
-      pipe([broken()])
-        .flatMap((inner) => inner)
+      pipe([1])
+        .flatMap(() => broken())
         .run(),
     async () => await (pipe(broken()).tee(1)[0] as ReturnType<typeof pipe>).run(),
   ]) {
@@ -513,7 +513,7 @@ test("any pipe gives what the same array methods give", async () => {
             model = model.map((n) => n + 1);
             real = real.map(
               async (n) => {
-                for (let i = 0; i < n % 5; i++) await undefined;
+                for (let i = 0; i < n % 5; i++) await Promise.resolve();
                 return n + 1;
               },
               { concurrency },

@@ -27,7 +27,7 @@ function numbered(options: Partial<PoolOptions<{ id: number }>> = {}) {
 }
 
 const flush = async () => {
-  for (let i = 0; i < 20; i++) await undefined;
+  for (let i = 0; i < 20; i++) await Promise.resolve();
 };
 
 test("a resource is lent to one caller at a time and used again", async () => {
@@ -428,7 +428,7 @@ test("cancelled at any microtask, no resource is lost", async () => {
       const { resources } = numbered({ max: 1, validate });
       const user = async () => {
         using lease = await resources.acquire({ signal: context });
-        await undefined;
+        await Promise.resolve();
         return lease.resource.id;
       };
       await Promise.allSettled([user(), user(), resources.use(() => undefined, { signal: context })]);

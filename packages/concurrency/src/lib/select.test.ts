@@ -7,7 +7,7 @@ import { Context } from "./context.ts";
 import { after, type SelectCase, select, sending, trySelect } from "./select.ts";
 
 const flush = async () => {
-  for (let i = 0; i < 10; i++) await undefined;
+  for (let i = 0; i < 10; i++) await Promise.resolve();
 };
 
 /** A clock that fires when told to, and knows how many timers are set. */
@@ -270,10 +270,10 @@ test("cancelled at any microtask, a select has taken an item or has not, never h
       (reason: unknown) => expect(reason).toBe("cancelled"),
     );
     const sending = (async () => {
-      for (let i = 0; i < 5; i++) await undefined;
+      for (let i = 0; i < 5; i++) await Promise.resolve();
       return jobs.trySend(7);
     })();
-    for (let i = 0; i < at; i++) await undefined;
+    for (let i = 0; i < at; i++) await Promise.resolve();
     caller.abort("cancelled");
     await selecting;
     expect(got).toEqual((await sending) ? [7] : []);

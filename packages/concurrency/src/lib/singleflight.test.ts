@@ -8,7 +8,7 @@ test("callers of one key at the same time share one run; the next call starts an
   const flights = singleflight<string, number>();
   let runs = 0;
   const load = async () => {
-    await undefined;
+    await Promise.resolve();
     return ++runs;
   };
   expect(await Promise.all([flights.run("a", load), flights.run("a", load), flights.run("b", load)])).toEqual([
@@ -90,7 +90,7 @@ test("a flight that was left does not remove the one that followed it when it la
   const joined = [flights.run("a", () => fresh.promise)];
   old.resolve("late");
   await old.promise;
-  await undefined;
+  await Promise.resolve();
   joined.push(flights.run("a", () => "not called"));
   fresh.resolve("fresh");
   expect(await Promise.all(joined)).toEqual(["fresh", "fresh"]);
@@ -124,7 +124,7 @@ test("the task sees the values of the caller that started it, but not its deadli
   using context = Context.derive({ values: [tenant.of("acme")], timeout: 60_000 });
   const seen = await Context.run(context, () =>
     flights.run("a", async (own) => {
-      await undefined;
+      await Promise.resolve();
       return `${own.get(tenant)} ${Context.current() === own} ${own.deadline}`;
     }),
   );
@@ -148,7 +148,7 @@ test("the stack of an error reaches from the task to the caller", async () => {
   const flights = singleflight<string, string>();
   const { signal } = new AbortController();
   async function failingTask(): Promise<string> {
-    await undefined;
+    await Promise.resolve();
     throw new Error("deep");
   }
   for (const options of [{}, { signal }]) {
@@ -169,14 +169,14 @@ test("cancelled at any microtask, a caller gets the value or its reason and the 
         .run(
           "a",
           async () => {
-            for (let i = 0; i < 4; i++) await undefined;
+            for (let i = 0; i < 4; i++) await Promise.resolve();
             return "value";
           },
           { signal },
         )
         .catch((reason: unknown) => reason),
     );
-    for (let i = 0; i < at; i++) await undefined;
+    for (let i = 0; i < at; i++) await Promise.resolve();
     callers[at % 2]?.abort("cancelled");
     const results = await Promise.all(landed);
     expect(["value", "cancelled"]).toContain(results[at % 2]);
@@ -236,7 +236,7 @@ test("any order of joins, aborts and landings ends as in a naive model", async (
             landed.isOpen = false;
           }
           model = undefined;
-          for (let i = 0; i < 8; i++) await undefined;
+          for (let i = 0; i < 8; i++) await Promise.resolve();
         }
         expect(flights.size).toBe(model === undefined ? 0 : 1);
       }
