@@ -13,12 +13,19 @@ export abstract class Source {
 
   /** Adds a receiver behind the others. The source must not be cancelled yet. */
   subscribe(receiver: Receiver): Subscription {
+    const isFirst = this.#first === undefined;
+    const subscription = this.enlist(receiver);
+    if (isFirst) this.onWatched();
+    return subscription;
+  }
+
+  /** Adds a receiver to the list and does no more. */
+  protected enlist(receiver: Receiver): Subscription {
     const subscription = new Subscription(this, receiver);
     const last = this.#last;
     this.#last = subscription;
     if (last === undefined) {
       this.#first = subscription;
-      this.onWatched();
     } else {
       subscription.previous = last;
       last.next = subscription;

@@ -175,21 +175,19 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
     if (this.#controller === undefined) this.#unlink();
   }
 
-  /** From now on somebody wants to know: hears of the end of whatever can end this node. */
+  /** Somebody wants to know: hears of the end of whatever can end this node, and so on upwards. */
   #link(): void {
-    if (this.#isLinked) return;
-    const chain: ContextNode[] = []; // a loop, since a chain of contexts may be deeper than the stack
-    for (let node: ContextNode | undefined = this; node !== undefined && !node.#isLinked; node = node.#parent) {
+    let node: ContextNode | undefined = this; // a loop, since a chain of contexts may be deeper than the stack
+    while (node !== undefined && !node.#isLinked) {
       node.#isLinked = true;
-      chain.push(node);
-    }
-    for (const node of chain) {
-      const source = node.#source;
+      const source: ContextNode | AbortSignal | undefined = node.#source;
       if (source !== undefined) node.#sourceLink = sourceOf(source).subscribe(node);
       if (node.#timeout !== undefined && node.deadline !== Number.POSITIVE_INFINITY) {
         node.#timer = node.clock.setTimeout(ContextNode.#onTimer, node.deadline - node.clock.now(), node);
       }
-      node.#parentLink = node.#parent?.subscribe(node);
+      const parent: ContextNode | undefined = node.#parent;
+      node.#parentLink = parent?.enlist(node);
+      node = parent;
     }
   }
 
