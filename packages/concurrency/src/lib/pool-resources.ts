@@ -9,13 +9,14 @@ import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
 import type { Pool, PoolAcquireOptions, PoolLease, PoolOptions, PoolStats } from "./pool.ts";
 import { PoolBackoff } from "./pool-backoff.ts";
+import { Caller, Lease, type LeaseOwner } from "./pool-lease.ts";
 import { withinTime } from "./pool-limit.ts";
 import { type PoolSettings, settle } from "./pool-settings.ts";
 import { IdleStack, Slot } from "./pool-slots.ts";
 import { TimeoutError } from "./timeout-error.ts";
-import { Waiter, WaitQueue } from "./wait-queue.ts";
+import { WaitQueue } from "./wait-queue.ts";
 
-export class ResourcePool<Resource> implements Pool<Resource> {
+export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resource> {
   readonly #settings: PoolSettings<Resource>;
   readonly #slots = new Set<Slot<Resource>>();
   readonly #idle = new IdleStack<Resource>();
@@ -326,40 +327,5 @@ export class ResourcePool<Resource> implements Pool<Resource> {
     this.#backoff.stop();
     this.#closeTimer?.clear();
     this.#closed.resolve();
-  }
-}
-
-/** A caller in line, and what it is given. */
-class Caller<Resource> extends Waiter {
-  slot: Slot<Resource> | undefined;
-}
-
-class Lease<Resource> implements PoolLease<Resource> {
-  readonly resource: Resource;
-  readonly #pool: ResourcePool<Resource>;
-  #slot: Slot<Resource> | undefined;
-
-  constructor(pool: ResourcePool<Resource>, slot: Slot<Resource>) {
-    this.#pool = pool;
-    this.#slot = slot;
-    this.resource = slot.resource;
-  }
-
-  release(): void {
-    this.#end(false);
-  }
-
-  discard(): void {
-    this.#end(true);
-  }
-
-  [Symbol.dispose](): void {
-    this.#end(false);
-  }
-
-  #end(isBroken: boolean): void {
-    const slot = this.#slot;
-    this.#slot = undefined; // a second release must not free what somebody else holds by now
-    if (slot !== undefined) this.#pool.giveBack(slot, isBroken);
   }
 }
