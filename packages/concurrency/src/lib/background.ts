@@ -28,7 +28,7 @@ export interface BackgroundOptions<Name extends string = string> {
  * await supervisor.stop();
  * ```
  */
-export function background<Name extends string = never>(
+export function background<const Name extends string = never>(
   task: (context: Context) => PromiseLike<void>,
   options: BackgroundOptions<Name> = {},
 ): Service<Name> {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { expectTypeOf, test } from "vitest";
 import {
+  background,
   Context,
   ContextKey,
   type HeaderSource,
@@ -55,6 +56,12 @@ test("a service can depend only on services that there are", () => {
   >();
   // @ts-expect-error: no service has that name
   new Supervisor({ store: { start }, http: { dependsOn: ["stores"], start } });
+});
+
+test("a background service can depend on others as well", () => {
+  new Supervisor({ store: { start() {} }, loop: background(async () => {}, { dependsOn: ["store"] }) });
+  // @ts-expect-error: no service has that name
+  new Supervisor({ store: { start() {} }, loop: background(async () => {}, { dependsOn: ["stores"] }) });
 });
 
 test("the headers of Node and of the platform will do", () => {
