@@ -1,4 +1,4 @@
-// Keeps each entry small and quick to load: its built code, bundled and zipped, and the time that its import takes.
+// Keeps each entry small and quick to load: its built code, bundled and zipped, and the CPU time that its import takes.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ import {
 interface Budget {
   /** Own code of the entry, minified and zipped; other packages not counted. */
   readonly bytes: number;
-  /** Best of several imports in fresh processes, other packages included. */
+  /** CPU time of the import, best of several fresh processes, other packages included. */
   readonly milliseconds: number;
 }
 
@@ -27,7 +27,9 @@ interface Budget {
 const standard: Budget = { bytes: 15_000, milliseconds: 40 };
 const budgets: Readonly<Record<string, Budget>> = {
   "@proj/concurrency": { bytes: 30_000, milliseconds: 15 },
-  "@proj/http3": { bytes: 30_000, milliseconds: 60 },
+  // Most of both is Node's own Request and Response, which it loads on first use.
+  "@proj/http3": { bytes: 30_000, milliseconds: 100 },
+  "@proj/http3/router": { bytes: 15_000, milliseconds: 80 },
 };
 
 const attempts = 5;
@@ -67,7 +69,7 @@ async function overBudget(workspace: Workspace, pkg: Package, name: string, buil
   return [
     ...(bytes > budget.bytes ? [problem(`takes ${bytes} bytes zipped, its budget is ${budget.bytes}`)] : []),
     ...(milliseconds > budget.milliseconds
-      ? [problem(`takes ${milliseconds.toFixed(1)} ms to import, its budget is ${budget.milliseconds} ms`)]
+      ? [problem(`takes ${milliseconds.toFixed(1)} ms of CPU time to import, its budget is ${budget.milliseconds} ms`)]
       : []),
   ];
 }
@@ -87,6 +89,7 @@ async function zippedBytes(file: string): Promise<number> {
     format: "esm",
     platform: "node",
     packages: "external",
+    logLevel: "error",
     supported: { using: true },
   });
   return outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents).length, 0);
@@ -94,7 +97,8 @@ async function zippedBytes(file: string): Promise<number> {
 
 async function importTime(file: string): Promise<number> {
   const url = JSON.stringify(pathToFileURL(file).href);
-  const script = `const start = performance.now(); await import(${url}); console.log(performance.now() - start)`;
+  const script = `const start = process.cpuUsage(); await import(${url});
+    const { user, system } = process.cpuUsage(start); console.log((user + system) / 1_000)`;
   const times: number[] = [];
   for (let attempt = 0; attempt < attempts; attempt++) {
     const { stdout, code, output } = await run(process.execPath, ["--input-type=module", "-e", script], { cwd: "/" });
