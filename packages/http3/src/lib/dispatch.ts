@@ -7,8 +7,8 @@ import { asRequest, LazyRequest } from "./lazy-request.ts";
 import { valueIn } from "./list-headers.ts";
 import { HttpProblem, responseOf } from "./problem.ts";
 import { type BodyLimits, declaredLength, tooLarge } from "./request-body.ts";
-import { originOf } from "./request-url.ts";
-import { type Sending, sendResponse } from "./send-response.ts";
+import { hasGoodTarget, originOf } from "./request-url.ts";
+import { discard, type Sending, sendResponse } from "./send-response.ts";
 import type { EventSink } from "./server-event.ts";
 
 /** What a request may cost. */
@@ -154,7 +154,7 @@ class Run {
 
   readonly #send = (response: Response): void => {
     if (this.#ended) {
-      if (response instanceof Response) void response.body?.cancel().catch(() => {}); // nobody is left to read it
+      if (response instanceof Response) discard(response);
       return;
     }
     try {
@@ -169,29 +169,40 @@ class Run {
     const extra = this.#options.extraHeaders(this.#exchange.protocol);
     const pending = sendResponse(this.#exchange, response, extra, this.#sending);
     if (pending === undefined) this.#end();
-    else pending.then(this.#end, this.#failBody);
+    else pending.then(this.#end, this.#fail);
   }
 
+  /** Answers a failure; once the head of an answer is out, all that is left is to cut it off visibly. */
   readonly #fail = (error: unknown): void => {
     if (this.#ended) return; // the client is gone: what the handler says to that is no news
-    const known = responseOf(error) ?? this.#timedOut();
-    if (known === undefined) this.#report(error);
+    if (this.#sending.status !== 0) {
+      this.#report(error);
+      this.#reset(error);
+      return;
+    }
     try {
-      this.#deliver(known ?? internalError());
+      this.#deliver(this.#answerTo(error));
     } catch (failure) {
-      this.#failBody(failure);
+      this.#report(failure);
+      this.#reset(failure);
     }
   };
 
-  /** The body's source failed after the head was sent: all that is left is to cut the answer off visibly. */
-  readonly #failBody = (error: unknown): void => {
-    if (this.#ended) return;
-    this.#report(error);
-    this.#exchange.reset(
-      error instanceof Error ? error : new Error("The body of the response failed", { cause: error }),
-    );
+  #answerTo(error: unknown): Response {
+    try {
+      const known = responseOf(error) ?? this.#timedOut();
+      if (known !== undefined) return known;
+      this.#report(error);
+    } catch (failure) {
+      this.#report(failure); // it could not even be asked
+    }
+    return internalError();
+  }
+
+  #reset(cause: unknown): void {
+    this.#exchange.reset(cause instanceof Error ? cause : new Error("The answer failed", { cause }));
     this.#end();
-  };
+  }
 
   /** An answer for the client that waits for longer than it said it would. */
   #timedOut(): Response | undefined {
@@ -225,10 +236,19 @@ class Run {
   };
 }
 
+/** Methods that no platform request can have: they are for proxies, and against them. */
+const unsupported = new Set(["CONNECT", "TRACE", "TRACK"]);
+
 /** What is refused before a handler sees it. */
 function refuse(exchange: Exchange, { maxHeaderCount, maxBodySize }: RequestLimits): HttpProblem | undefined {
   if (exchange.headers.length > 2 * maxHeaderCount) {
     return new HttpProblem({ status: 431, detail: `The request has more than ${maxHeaderCount} header fields` });
+  }
+  if (unsupported.has(exchange.method)) {
+    return new HttpProblem({ status: 501, detail: `${exchange.method} is not supported` });
+  }
+  if (!hasGoodTarget(exchange)) {
+    return new HttpProblem({ status: 400, detail: "The target of the request must be a path of an http or https URL" });
   }
   if (exchange.authority === "") return new HttpProblem({ status: 400, detail: "The request must name one host" });
   try {

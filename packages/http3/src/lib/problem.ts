@@ -76,7 +76,7 @@ export class HttpProblem extends Error {
 
   constructor(details: ProblemDetails, { headers = {}, cause }: ProblemOptions & { readonly cause?: unknown } = {}) {
     super(details.detail, cause === undefined ? undefined : { cause });
-    problemDocument(details);
+    problem(details, { headers }); // what cannot be sent fails here, where it is made, and not on its way out
     this.status = details.status;
     this.details = details;
     this.headers = headers;
@@ -92,7 +92,9 @@ export class HttpProblem extends Error {
 export function responseOf(error: unknown): Response | undefined {
   if (typeof error !== "object" || error === null) return undefined;
   const { code, toResponse } = error as Partial<HttpProblem>; // read as unknown fields: both are checked before use
-  return code === "ERR_HTTP_PROBLEM" && typeof toResponse === "function" ? toResponse.call(error) : undefined;
+  if (code !== "ERR_HTTP_PROBLEM" || typeof toResponse !== "function") return undefined;
+  const response: unknown = toResponse.call(error);
+  return response instanceof Response ? response : undefined;
 }
 
 function problemDocument({ type, title, status, detail, instance, ...extensions }: ProblemDetails): object {

@@ -6,6 +6,12 @@ const plainTarget = /^\/[\w\-~!$&()*+,;=:@/%.]*(?:\?[\w\-~!$&()*+,;=:@/%.?]*)?$/
 const dotSegment = /\/(?:\.|%2e)/i;
 const badAuthority = /[/?#@\\\s]/;
 
+/** Whether scheme and target make a URL of the authority: anything but a path could run into the host, and be read as part of it. */
+export function hasGoodTarget({ scheme, method, target }: Exchange): boolean {
+  if (scheme !== "https" && scheme !== "http") return false;
+  return target.startsWith("/") ? !target.includes("#") : target === "*" && method === "OPTIONS";
+}
+
 /** The absolute URL as the platform writes it. Throws a `TypeError` where the authority is malformed. */
 export function requestUrl({ scheme, authority, target }: Exchange): string {
   const origin = originOf(scheme, authority);

@@ -1,5 +1,6 @@
 // What a server tells about itself: one union, to a function and to whoever listens on the diagnostics channel.
 import { channel } from "node:diagnostics_channel";
+import { inspect } from "node:util";
 import type { Protocol } from "./exchange.ts";
 
 /** What happens in a server, as `ServeOptions.onEvent` and the diagnostics channel `@proj/http3` get it. */
@@ -82,6 +83,5 @@ export class EventSink {
 }
 
 function warning(message: string, error: unknown): string {
-  const detail = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  return `${message}: ${detail}`;
+  return `${message}: ${inspect(error)}`; // not String(): that throws for objects without a prototype
 }
