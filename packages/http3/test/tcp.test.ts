@@ -36,6 +36,13 @@ test.each([
   ["no host", `GET / HTTP/1.1\r\n${close}`, 400],
   ["two hosts", `GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n${close}`, 400],
   ["a host that is none", `GET / HTTP/1.1\r\nhost: a/b@c\r\n${close}`, 400],
+  ["a target that would run into the host", `GET *.evil.org/ HTTP/1.1\r\nhost: a\r\n${close}`, 400],
+  ["a target of another scheme", `GET ftp://evil.org/ HTTP/1.1\r\nhost: a\r\n${close}`, 400],
+  ["* with another method than OPTIONS", `GET * HTTP/1.1\r\nhost: a\r\n${close}`, 400],
+  ["a fragment", `GET /a#b HTTP/1.1\r\nhost: a\r\n${close}`, 400],
+  ["a whole URL without a host field", `GET http://a/ HTTP/1.1\r\n${close}`, 400],
+  ["a whole URL with two host fields", `GET http://a/ HTTP/1.1\r\nhost: a\r\nhost: b\r\n${close}`, 400],
+  ["a method that a Request cannot have", `TRACE / HTTP/1.1\r\nhost: a\r\n${close}`, 501],
 ])("%s is answered with a problem document", async (_name, bytes, status) => {
   await using server = await startPlain(() => new FastResponse("reached"));
 
@@ -55,6 +62,26 @@ test.each([
   await using server = await startPlain((request) => new FastResponse(request.url));
 
   expect(await sendRaw(server, head + close)).toMatch(new RegExp(`\r\n\r\n${url.replace(/[.*+?/]/g, "\\$&")}$`));
+});
+
+test.each([
+  ["a scheme that is not HTTP", { ":scheme": "javascript" }, 400],
+  ["a path that would run into the host", { ":scheme": "ftp", ":path": "@evil.org/" }, 400],
+  ["a host that is not the authority", { ":authority": "a", host: "evil.org" }, 400],
+  ["TRACE", { ":method": "TRACE" }, 501],
+])("%s is refused over HTTP/2, and no handler sees it", async (_name, headers, status) => {
+  let calls = 0;
+  await using server = await start(() => {
+    calls++;
+    return new FastResponse("reached");
+  });
+  const session = await openHttp2(server.port, (await createCertificates()).ca);
+
+  const [answer] = await once(session.request(headers), "response");
+  session.destroy();
+
+  expect(answer[":status"]).toBe(status);
+  expect(calls).toBe(0);
 });
 
 test("HTTP/1.0 without a host is served, and its connection ends", async () => {

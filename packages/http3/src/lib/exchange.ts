@@ -13,7 +13,7 @@ export interface Exchange {
   readonly protocol: Protocol;
   readonly method: string;
   readonly scheme: string;
-  /** The host and port that the client asked for; empty where it named none. */
+  /** The host and port that the client asked for; empty where it named none, or two. */
   readonly authority: string;
   /** Path and query, as received: `/users?page=2`. */
   readonly target: string;

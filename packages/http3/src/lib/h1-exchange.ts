@@ -49,7 +49,8 @@ export class H1Exchange implements Exchange {
     const target = request.url ?? "/";
     const absolute = target.startsWith("/") ? null : absoluteForm.exec(target);
     this.target = absolute ? originForm(absolute[2] ?? "") : target;
-    this.authority = absolute?.[1] ?? hostOf(request, this.headers);
+    const host = hostOf(request, this.headers);
+    this.authority = absolute && host !== "" ? (absolute[1] ?? "") : host; // the target wins, and one host field there must be
     connection.answering.add(request.socket);
     response.on("close", this.#onClose);
   }

@@ -36,7 +36,9 @@ export class H2Exchange implements Exchange {
     this.method = special.get(":method") ?? "GET";
     this.scheme = special.get(":scheme") ?? "https";
     this.target = special.get(":path") ?? "/";
-    this.authority = special.get(":authority") ?? special.get("host") ?? "";
+    const host = special.get("host");
+    const authority = special.get(":authority") ?? host ?? "";
+    this.authority = host === undefined || host === authority ? authority : ""; // two hosts are none
     this.headers = headers;
     this.hasBody = !stream.endAfterHeaders;
     this.#continues = special.get("expect") === "100-continue";
