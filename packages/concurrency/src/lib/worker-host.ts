@@ -1,8 +1,8 @@
 // A thread of a pool, from its own side: loads the module, runs its hooks and its functions.
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { encodeFault } from "./worker-fault.ts";
 import { ThreadMemory } from "./worker-memory.ts";
-import { stop, type ThreadMessage, type ThreadReport, type ThreadStart } from "./worker-protocol.ts";
+import type { ThreadMessage, ThreadReport, ThreadStart } from "./worker-protocol.ts";
 import { TaskRunner, type WorkerFunction } from "./worker-runner.ts";
 
 const hooks = ["init", "dispose"];
@@ -38,14 +38,17 @@ export async function hostWorker(): Promise<void> {
   }
   const names = Object.keys(module).filter((name) => typeof module[name] === "function" && !hooks.includes(name));
   const functions = names.map((name) => module[name] as WorkerFunction); // just filtered
-  const runner = new TaskRunner(functions, new ThreadMemory(start.memory), start.concurrency, (message, transfer) =>
-    port.postMessage(message, transfer),
-  );
-  process.on("exit", () => runner.flush()); // results of tasks that were done are not lost with the one that ends us
-  port.on("message", (message: ThreadMessage) => {
-    if (message === stop) void end(module["dispose"] as WorkerFunction | undefined);
-    else runner.receive(message);
+  const runner = new TaskRunner(functions, new ThreadMemory(start.memory), start.concurrency, {
+    post: (message, transfer) => port.postMessage(message, transfer),
+    takeMessages() {
+      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+        runner.receive(next.message);
+      }
+    },
+    stop: () => void end(module["dispose"] as WorkerFunction | undefined),
   });
+  process.on("exit", () => runner.flush()); // results of tasks that were done are not lost with the one that ends us
+  port.on("message", (message: ThreadMessage) => runner.receive(message));
   port.on("messageerror", (error) => {
     throw error; // arguments that cannot be put together here: the pool learns of it as of any other crash
   });

@@ -18,8 +18,14 @@ export type ThreadReport = { readonly ready: readonly string[] } | { readonly fa
 /** Slots and what belongs to them in turn: arguments on the way to a thread, results and faults on the way back. */
 export type Batch = readonly unknown[];
 
+/** Says that there is something in a ring. No slot has this number. */
+export const bell = -1;
+
 /** Tells a thread to end after its `dispose`. */
 export const stop = "stop";
 
-/** A batch of tasks, the slot of a task that was cancelled, or the end. */
+/** To a thread: a batch of tasks, the slot of a task that was cancelled, the bell, or the end. */
 export type ThreadMessage = Batch | number | typeof stop;
+
+/** From a thread. */
+export type PoolMessage = ThreadReport | Batch | typeof bell;

@@ -5,7 +5,7 @@ import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
 import { encodeFault } from "./worker-fault.ts";
 import { mostSlots, type ThreadMemory } from "./worker-memory.ts";
-import type { Batch } from "./worker-protocol.ts";
+import { type Batch, bell, stop, type ThreadMessage } from "./worker-protocol.ts";
 import { SlotSignal } from "./worker-signal.ts";
 import { answers, endless, mailed } from "./worker-slots.ts";
 import { transferListOf } from "./worker-transfer.ts";
@@ -18,11 +18,22 @@ const batchMs = 1;
 /** After how long such tasks let the thread's event loop turn. */
 const turnMs = 10;
 
+/** For how long a thread that has nothing to do stands still before it lets its event loop turn. */
+const restMs = 1;
+
+export interface RunnerPort {
+  /** The pool wants the thread to end. */
+  stop(): void;
+  post(message: Batch | typeof bell, transfer: readonly Transferable[]): void;
+  /** Hands over the messages that have come, without a turn of the event loop. Absent: the thread never stands still. */
+  takeMessages?(): void;
+}
+
 export class TaskRunner {
   readonly #functions: readonly WorkerFunction[];
   readonly #memory: ThreadMemory;
   readonly #concurrency: number;
-  readonly #post: (message: unknown, transfer: readonly Transferable[]) => void;
+  readonly #port: RunnerPort;
 
   /** In the order of their arrival: a circle, since there are never more than there are slots. */
   readonly #waiting = new Uint8Array(mostSlots);
@@ -35,49 +46,51 @@ export class TaskRunner {
   #mail: unknown[] = [];
   #transfer: Transferable[] = [];
 
+  /** How many have been received; wraps. */
+  #messages = 0;
   #running = 0;
   #isPumping = false;
   #isPumpDue = false;
-  #flushedAt = 0;
 
-  constructor(
-    functions: readonly WorkerFunction[],
-    memory: ThreadMemory,
-    concurrency: number,
-    post: (message: unknown, transfer: readonly Transferable[]) => void,
-  ) {
+  constructor(functions: readonly WorkerFunction[], memory: ThreadMemory, concurrency: number, port: RunnerPort) {
     this.#functions = functions;
     this.#memory = memory;
     this.#concurrency = concurrency;
-    this.#post = post;
-    memory.requests.listen(() => this.#pump());
+    this.#port = port;
+    memory.requests.turn();
   }
 
-  /** Tasks: slots and arguments in turn. A number: the slot of a task that was cancelled. */
-  receive(message: Batch | number): void {
-    if (typeof message === "number") {
-      this.#signals.get(message)?.tell();
-      return;
-    }
-    this.#takeRequests(); // they were sent before
-    for (let i = 0; i < message.length; i += 2) {
-      const slot = message[i] as number; // as the pool has put it together
-      this.#args[slot] = message[i + 1] as unknown[];
-      this.#enqueue(slot);
+  receive(message: ThreadMessage): void {
+    this.#messages = (this.#messages + 1) | 0;
+    if (message === stop) {
+      this.#port.stop();
+    } else if (typeof message === "number") {
+      this.#signals.get(message)?.tell(); // the bell has none
+    } else {
+      this.#takeRequests(); // they were sent before
+      for (let i = 0; i < message.length; i += 2) {
+        const slot = message[i] as number; // as the pool has put it together
+        this.#args[slot] = message[i + 1] as unknown[];
+        this.#enqueue(slot);
+      }
     }
     this.#pump();
   }
 
   /** Sends the results that there are. */
   flush(): void {
-    this.#memory.replies.send();
+    const { replies } = this.#memory;
+    const hasReplies = replies.send();
     const mail = this.#mail;
-    if (mail.length === 0) return;
+    if (mail.length === 0) {
+      if (hasReplies && replies.wake()) this.#port.post(bell, []);
+      return;
+    }
     const transfer = this.#transfer;
     this.#mail = [];
     this.#transfer = [];
     try {
-      this.#post(mail, transfer);
+      this.#port.post(mail, transfer);
     } catch {
       // Something in there cannot be copied: each on its own, to find out which.
       for (let i = 0; i < mail.length; i += 2) this.#postAlone(mail[i] as number, mail[i + 1]);
@@ -88,10 +101,10 @@ export class TaskRunner {
     const { slots } = this.#memory;
     const isFailed = slots.answer(slot) === answers.failed;
     try {
-      this.#post([slot, value], (isFailed ? undefined : transferListOf(value)) ?? []);
+      this.#port.post([slot, value], (isFailed ? undefined : transferListOf(value)) ?? []);
     } catch (error) {
       slots.setAnswer(slot, answers.failed);
-      this.#post([slot, isFailed ? this.#faults.get(value as object)?.() : encodeFault(error, true)], []);
+      this.#port.post([slot, isFailed ? this.#faults.get(value as object)?.() : encodeFault(error, true)], []);
     }
   }
 
@@ -109,34 +122,56 @@ export class TaskRunner {
     this.#waiting[(this.#first + this.#size++) % mostSlots] = slot;
   }
 
-  /** Starts what can be started. */
+  /** Starts what can be started; then waits for more. */
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    const begin = performance.now();
-    let before = begin;
-    this.#flushedAt = begin;
-    while (this.#running < this.#concurrency) {
+    const end = performance.now() + turnMs;
+    do this.#runAll(end);
+    while (this.#rest(end));
+    this.#isPumping = false;
+  }
+
+  #runAll(end: number): void {
+    const { slots } = this.#memory;
+    let before = performance.now();
+    let flushAt = before + batchMs;
+    while (this.#running < this.#concurrency && before < end) {
       if (this.#size === 0 && !this.#takeRequests()) break;
       const slot = this.#waiting[this.#first] as number; // one is there
       this.#first = (this.#first + 1) % mostSlots;
       this.#size--;
       const isRun = this.#run(slot);
       const now = performance.now();
-      this.#memory.slots.addRuns(now - before, isRun ? 1 : 0);
+      slots.addRuns(now - before, isRun ? 1 : 0);
       before = now;
-      if (now - begin >= turnMs) {
-        this.#pumpAfter(setImmediate);
-        break;
-      }
-      if (now - this.#flushedAt >= batchMs) {
+      if (now >= flushAt) {
         this.flush();
-        this.#flushedAt = now;
+        flushAt = now + batchMs;
       }
     }
-    this.#isPumping = false;
     this.flush();
   }
+
+  /**
+   * Stands still for a moment, since a thread that is woken up from that has its next task in half the time that it takes
+   * through the event loop. Returns whether there is something to do at once.
+   */
+  #rest(end: number): boolean {
+    const { requests, slots } = this.#memory;
+    const begin = performance.now();
+    if (this.#running === 0 && this.#size === 0 && begin < end && this.#port.takeMessages !== undefined) {
+      requests.block(restMs, this.#hasMessages);
+      slots.addRest(performance.now() - begin);
+      if (this.#hasMessages()) this.#port.takeMessages();
+      if (this.#size > 0 || !requests.isEmpty) return true;
+    }
+    requests.turn();
+    if (this.#running < this.#concurrency && (this.#size > 0 || !requests.isEmpty)) this.#pumpAfter(setImmediate);
+    return false;
+  }
+
+  readonly #hasMessages = (): boolean => this.#memory.slots.messages !== this.#messages;
 
   /** Once for all results of this turn. */
   #pumpAfter(defer: (callback: () => void) => unknown): void {

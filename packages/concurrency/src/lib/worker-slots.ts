@@ -16,13 +16,15 @@ const started = 2;
 const withdrawn = 3;
 
 // Before the slots, each on cache lines of its own:
-const requestBell = 0;
-const replyBell = 16;
+const requestSleep = 0;
+const messages = 1;
+const replySleep = 16;
 const head = 32;
 
 // Before the numbers of the slots:
 const busy = 0;
 const runs = 1;
+const rest = 2;
 const numbersHead = 8;
 
 /** How the result of a task comes back: `mailed` and `failed` with a message, the others within the slot. */
@@ -50,8 +52,8 @@ export const endless = -1;
 export class SlotTable {
   readonly buffer: SharedArrayBuffer;
   readonly words: Int32Array;
-  readonly requestBell = requestBell;
-  readonly replyBell = replyBell;
+  readonly requestSleep = requestSleep;
+  readonly replySleep = replySleep;
   readonly #numbers: Float64Array;
 
   constructor(size: number, buffer?: SharedArrayBuffer) {
@@ -168,6 +170,16 @@ export class SlotTable {
     }
   }
 
+  /** The pool has sent a message. */
+  countMessage(): void {
+    Atomics.add(this.words, messages, 1);
+  }
+
+  /** How many messages the pool has sent; wraps. */
+  get messages(): number {
+    return Atomics.load(this.words, messages);
+  }
+
   /** The thread has spent `ms` on `times` tasks. */
   addRuns(ms: number, times: number): void {
     this.#numbers[busy] = this.busyMs + ms;
@@ -180,6 +192,15 @@ export class SlotTable {
 
   get runs(): number {
     return this.#numbers[runs] as number; // it is before the slots
+  }
+
+  /** The thread has stood still for `ms`, for want of tasks. */
+  addRest(ms: number): void {
+    this.#numbers[rest] = this.restMs + ms;
+  }
+
+  get restMs(): number {
+    return this.#numbers[rest] as number; // it is before the slots
   }
 
   #word(slot: number, index: number): number {

@@ -4,15 +4,6 @@ import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { ContextNode } from "./context-node.ts";
 import type { Thread } from "./workers-thread.ts";
 
-/** Why a call has no result. The error is made by the caller's own async function: only there does its stack show who called. */
-export class Failure {
-  readonly make: () => unknown;
-
-  constructor(make: () => unknown) {
-    this.make = make;
-  }
-}
-
 export interface JobOwner {
   /** The caller has given up; the job is settled already. */
   onCancelled(job: Job): void;
@@ -26,8 +17,7 @@ export class Job implements Receiver {
   readonly args: readonly unknown[];
   readonly transfer: readonly Transferable[] | undefined;
   readonly context: ContextNode;
-  /** The result, or a {@link Failure}. */
-  readonly outcome: Promise<unknown>;
+  readonly result: Promise<unknown>;
 
   // Its place: in the queue, or in a slot of a thread.
   previous: Job | undefined;
@@ -39,7 +29,8 @@ export class Job implements Receiver {
 
   isSettled = false;
   readonly #owner: JobOwner;
-  readonly #resolve: (outcome: unknown) => void;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
   readonly #ownsContext: boolean;
   #subscription: Subscription | undefined;
 
@@ -59,8 +50,9 @@ export class Job implements Receiver {
     this.transfer = transfer;
     this.context = context;
     this.#ownsContext = ownsContext;
-    this.outcome = new Promise(keepResolver);
+    this.result = new Promise(keepResolvers);
     this.#resolve = resolver;
+    this.#reject = rejecter;
     if (!context.isRoot) this.#subscription = context.subscribe(this);
   }
 
@@ -71,27 +63,39 @@ export class Job implements Receiver {
   }
 
   succeed(value: unknown): void {
-    this.#settle(value);
+    if (this.#settle()) this.#resolve(value);
   }
 
+  /**
+   * `make` gives the error. It is called within a promise that the caller's depends on by the very functions of the
+   * platform: so the stack of an error that is made there goes on to whoever awaits the call, and a call that succeeds
+   * needs only one promise.
+   */
   fail(make: () => unknown): void {
-    this.#settle(new Failure(make));
+    if (!this.#settle()) return;
+    Promise.resolve()
+      .then(() => {
+        throw make();
+      })
+      .then(this.#resolve, this.#reject);
   }
 
-  /** Only the first outcome counts: a thread may answer a call that was given up. */
-  #settle(outcome: unknown): void {
-    if (this.isSettled) return;
+  /** Returns whether this is the first outcome: a thread may answer a call that was given up. */
+  #settle(): boolean {
+    if (this.isSettled) return false;
     this.isSettled = true;
     this.#subscription?.[Symbol.dispose]();
     if (this.#ownsContext) this.context.cancel(); // made for this call: releases its timer
-    this.#resolve(outcome);
     this.#owner.onSettled(this);
+    return true;
   }
 }
 
-let resolver: (outcome: unknown) => void;
+let resolver: (value: unknown) => void;
+let rejecter: (error: unknown) => void;
 
 /** One function for all promises, which saves a closure for each. */
-function keepResolver(resolve: (outcome: unknown) => void): void {
+function keepResolvers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
   resolver = resolve;
+  rejecter = reject;
 }

@@ -10,7 +10,7 @@ import { PoolBackoff } from "./pool-backoff.ts";
 import { QueueFullError } from "./queue-full-error.ts";
 import type { CallOptions, WorkersStats } from "./workers.ts";
 import { WorkerStartError } from "./workers-errors.ts";
-import { Failure, Job, type JobOwner } from "./workers-job.ts";
+import { Job, type JobOwner } from "./workers-job.ts";
 import { type OpenThread, outside } from "./workers-port.ts";
 import { JobQueue } from "./workers-queue.ts";
 import type { WorkersSettings } from "./workers-settings.ts";
@@ -69,10 +69,12 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
     };
   }
 
-  async call(name: string, args: readonly unknown[], options?: CallOptions): Promise<unknown> {
-    const outcome = await this.#submit(name, args, options).outcome;
-    if (outcome instanceof Failure) throw outcome.make();
-    return outcome;
+  call(name: string, args: readonly unknown[], options?: CallOptions): Promise<unknown> {
+    try {
+      return this.#submit(name, args, options).result;
+    } catch (error) {
+      return Promise.reject(error); // never thrown: whoever calls gets a promise
+    }
   }
 
   close({ timeout = Number.POSITIVE_INFINITY }: { readonly timeout?: number | undefined } = {}): Promise<void> {
@@ -172,10 +174,8 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
 
   readonly #dispatchDue = (): void => {
     this.#isDispatchDue = false;
-    outside(this.#boundDispatch);
+    this.#dispatch();
   };
-
-  readonly #boundDispatch = (): void => this.#dispatch();
 
   #dispatch(): void {
     this.#grow();
@@ -216,7 +216,8 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
 
   #open(): void {
     try {
-      const thread = new Thread(this.#settings, this, `${this.name} ${++this.#threadIds}`);
+      const name = `${this.name} ${++this.#threadIds}`;
+      const thread = outside(() => new Thread(this.#settings, this, name));
       if (this.#isAlive) thread.setAlive(true);
       this.#threads.push(thread);
     } catch (cause) {
@@ -273,10 +274,11 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
     const { clock, idle } = this.#settings;
     if (this.#sweepTimer !== undefined || idle === Number.POSITIVE_INFINITY) return;
     for (const thread of this.#threads) thread.isTouched = thread.held > 0;
-    this.#sweepTimer = clock.setTimeout(() => {
+    const sweep = () => {
       this.#sweepTimer = undefined;
       this.#sweep();
-    }, idle);
+    };
+    this.#sweepTimer = outside(() => clock.setTimeout(sweep, idle));
   }
 
   /** Ends threads that had nothing to do for a whole period, the newest first. */

@@ -11,8 +11,8 @@ export interface ThreadPort {
   /** From now on it keeps the process alive, or does not. It does not at first. */
   ref(): void;
   unref(): void;
-  /** Share of its life in which it was not waiting. */
-  readonly utilization: number;
+  /** Milliseconds in which its event loop did something, and waited. */
+  readonly eventLoopTimes: { readonly active: number; readonly idle: number };
 }
 
 /** What a thread tells the pool. None is called before the port has been returned. */
@@ -45,12 +45,11 @@ const entry = `import(${JSON.stringify(host)}).then(({ hostWorker }) => hostWork
 export const outside = AsyncLocalStorage.snapshot();
 
 export function threadOpener(options: ThreadOptions): OpenThread {
-  return (start, listener, name) => outside(() => new WorkerPort(start, listener, name, options));
+  return (start, listener, name) => new WorkerPort(start, listener, name, options);
 }
 
 class WorkerPort implements ThreadPort {
   readonly #worker: Worker;
-  #lastUtilization = 0;
 
   constructor(start: ThreadStart, listener: ThreadListener, name: string, { resourceLimits, execArgv }: ThreadOptions) {
     this.#worker = new Worker(entry, {
@@ -89,9 +88,7 @@ class WorkerPort implements ThreadPort {
     this.#worker.unref();
   }
 
-  get utilization(): number {
-    const { utilization } = this.#worker.performance.eventLoopUtilization();
-    if (utilization > 0) this.#lastUtilization = utilization; // zeros before the start and after the end
-    return this.#lastUtilization;
+  get eventLoopTimes(): { readonly active: number; readonly idle: number } {
+    return this.#worker.performance.eventLoopUtilization();
   }
 }

@@ -3,7 +3,7 @@ import type { Transferable } from "node:worker_threads";
 import type { Clock, Timer } from "./clock.ts";
 import { continueStack, decodeFault, type Fault } from "./worker-fault.ts";
 import { ThreadMemory } from "./worker-memory.ts";
-import { type Batch, stop, type ThreadReport } from "./worker-protocol.ts";
+import { type Batch, bell, type PoolMessage, stop, type ThreadMessage } from "./worker-protocol.ts";
 import { answers, endless, maxNumbers } from "./worker-slots.ts";
 import { WorkerLostError } from "./workers-errors.ts";
 import type { Job } from "./workers-job.ts";
@@ -75,7 +75,7 @@ export class Thread {
     this.#port = settings.open(
       start,
       {
-        onMessage: (message) => this.#receive(message as ThreadReport | Batch), // it runs our code
+        onMessage: (message) => this.#receive(message as PoolMessage), // it runs our code
         onExit: (code, error) => this.#end(code, error),
       },
       name,
@@ -106,8 +106,11 @@ export class Thread {
     return this.state === "ready" ? this.held - (this.#stuck.size > 0 ? 0 : this.#settings.concurrency) : 0;
   }
 
+  /** Share of its life in which it was busy, from 0 to 1. */
   get utilization(): number {
-    return this.#port.utilization;
+    const { active, idle } = this.#port.eventLoopTimes;
+    const total = active + idle;
+    return total === 0 ? 0 : Math.max(0, active - this.#memory.slots.restMs) / total; // resting counts as active there
   }
 
   /** Milliseconds and number of the tasks that it has run since the last call. */
@@ -155,19 +158,29 @@ export class Thread {
 
   /** Hands over what was given since the last time. */
   flush(): void {
-    this.#memory.requests.send();
+    const { requests } = this.#memory;
+    const hasRequests = requests.send();
     const batch = this.#batch;
-    if (batch.length === 0) return;
+    if (batch.length === 0) {
+      if (hasRequests && requests.wake()) this.#post(bell);
+      return;
+    }
     const transfer = this.#transfer;
     this.#batch = [];
     this.#transfer = [];
     try {
-      this.#port.post(batch, transfer);
+      this.#post(batch, transfer);
       if (transfer.length > 0) this.#markMoved(batch);
     } catch {
       // One of them cannot be copied: each on its own, to find out which.
       for (let i = 0; i < batch.length; i += 2) this.#postAlone(this.#jobs[batch[i] as number] as Job);
     }
+  }
+
+  #post(message: ThreadMessage, transfer: readonly Transferable[] = []): void {
+    this.#port.post(message, transfer);
+    this.#memory.slots.countMessage();
+    this.#memory.requests.unblock();
   }
 
   #markMoved(batch: Batch): void {
@@ -179,7 +192,7 @@ export class Thread {
 
   #postAlone(job: Job): void {
     try {
-      this.#port.post([job.slot, job.args], job.transfer ?? []);
+      this.#post([job.slot, job.args], job.transfer);
       job.isMoved = job.transfer !== undefined && job.transfer.length > 0;
     } catch (error) {
       this.#vacate(job);
@@ -193,7 +206,7 @@ export class Thread {
     if (slots.withdraw(job.slot)) return; // never begun: the slot comes back when the thread has seen it
     slots.cancel(job.slot);
     if (this.state !== "ready") return;
-    this.#port.post(job.slot, []);
+    this.#post(job.slot);
     const { clock, grace } = this.#settings;
     const timer = clock.setTimeout(() => {
       this.error = new Error(`A task of this thread was cancelled and did not end within ${grace} ms`);
@@ -219,7 +232,7 @@ export class Thread {
     if (this.state === "starting") this.terminate();
     if (this.state !== "ready") return;
     this.state = "ending";
-    this.#port.post(stop, []);
+    this.#post(stop);
     this.#timer = this.#settings.clock.setTimeout(() => this.terminate(), this.#settings.disposeTimeout);
   }
 
@@ -237,11 +250,13 @@ export class Thread {
     return this.#jobs.filter((job): job is Job => job !== undefined && !job.isSettled && job.thread === this);
   }
 
-  #receive(message: ThreadReport | Batch): void {
+  #receive(message: PoolMessage): void {
     if (this.state === "gone") return;
-    if ("length" in message) {
+    if (message === bell || "length" in message) {
       this.#takeReplies();
-      for (let i = 0; i < message.length; i += 2) this.#answer(message[i] as number, message[i + 1]);
+      if (message !== bell) {
+        for (let i = 0; i < message.length; i += 2) this.#answer(message[i] as number, message[i + 1]);
+      }
       this.#owner.onAnswers(this);
     } else if ("failed" in message) {
       this.error = decodeFault(message.failed); // its exit follows
@@ -250,20 +265,17 @@ export class Thread {
       this.state = "ready";
       this.readyAt = this.#settings.clock.now();
       this.#functions = new Map(message.ready.map((name, index) => [name, index]));
-      this.#memory.replies.listen(() => {
-        if (this.#takeReplies()) this.#owner.onAnswers(this);
-      });
+      this.#memory.replies.turn();
       this.#owner.onReady(this);
     }
   }
 
-  #takeReplies(): boolean {
-    let slots = this.#memory.replies.take();
-    if (slots === undefined) return false;
-    for (; slots !== undefined; slots = this.#memory.replies.take()) {
+  #takeReplies(): void {
+    const { replies } = this.#memory;
+    replies.turn();
+    for (let slots = replies.take(); slots !== undefined; slots = replies.take()) {
       for (let i = 0; i < slots.length; i++) this.#answer(slots[i] as number, undefined); // within its length
     }
-    return true;
   }
 
   #answer(slot: number, mail: unknown): void {
@@ -294,7 +306,6 @@ export class Thread {
     this.error ??= error;
     this.#timer?.clear();
     for (const timer of this.#stuck.values()) timer.clear();
-    this.#memory.replies.mute();
     const unstarted: Job[] = [];
     for (const job of this.jobs) {
       // Withdrawing is exact, even from a thread that lives on: it cannot begin with a job after this.
