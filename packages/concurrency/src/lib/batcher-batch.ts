@@ -48,6 +48,14 @@ export class Batch<Key, Value> {
     return this.#callers.map((caller) => caller.key);
   }
 
+  /**
+   * Leads the stack trace of what happens in `run` to the caller who came first. When it is done all callers are settled,
+   * so it settles nobody.
+   */
+  trace(run: Promise<void>): void {
+    this.#callers[0]?.follow(run);
+  }
+
   settle(values: readonly (Value | Error)[]): void {
     const callers = this.#callers;
     if (!Array.isArray(values)) {
@@ -84,6 +92,11 @@ class Caller<Key, Value> implements Receiver {
     this.key = key;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  follow(run: Promise<void>): void {
+    // It was settled before: what it is called with, if at all, does not matter.
+    void run.then(this.#resolve as () => void, this.#reject);
   }
 
   settle(value: Value | Error): void {

@@ -194,7 +194,7 @@ class Batches<Key, Value> implements Batcher<Key, Value> {
     if (this.#current !== batch) return; // it was full, flushed or given up before its time
     this.#current = undefined;
     batch.timer?.clear();
-    void this.#run(batch);
+    batch.trace(this.#run(batch));
   };
 
   async #run(batch: Batch<Key, Value>): Promise<void> {

@@ -14,7 +14,7 @@ export async function* inBatches<T>(open: Open<T>, max: number, wait: number, cl
     for (;;) {
       const late = Promise.withResolvers<undefined>();
       while (batch.length < max) {
-        reading ??= startReading(items);
+        reading ??= items.next();
         const next = await (timer === undefined ? reading : Promise.race([reading, late.promise]));
         if (next === undefined) break; // late: the read goes on for the next batch
         reading = undefined;
@@ -37,13 +37,6 @@ export async function* inBatches<T>(open: Open<T>, max: number, wait: number, cl
     context.cancel();
     await items.return(undefined);
   }
-}
-
-/** Its failure is seen when somebody waits for the next batch, not before. */
-function startReading<T>(items: AsyncGenerator<T, undefined, undefined>): Promise<IteratorResult<T, undefined>> {
-  const reading = items.next();
-  reading.catch(() => {});
-  return reading;
 }
 
 function startTimer(clock: Clock, ms: number, callback: (late: undefined) => void): Timer {

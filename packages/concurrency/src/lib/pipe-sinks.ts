@@ -5,7 +5,7 @@ import { describe } from "./check.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor, derive } from "./derive.ts";
 import type { Open } from "./pipe-source.ts";
-import { abortable } from "./stream-abortable.ts";
+import { until } from "./until.ts";
 
 /** Gives each item to `each`, one after the other. */
 export function drain<T>(open: Open<T>, options: WaitOptions | undefined, each: (item: T) => unknown): Promise<void> {
@@ -33,10 +33,10 @@ export function toWebWritable<T>(
     const writer = stream.getWriter();
     try {
       for await (const item of open(context)) {
-        await abortable(writer.ready, context);
-        await abortable(writer.write(item), context);
+        await until(context, writer.ready);
+        await until(context, writer.write(item));
       }
-      await abortable(writer.close(), context);
+      await until(context, writer.close());
     } catch (error) {
       const aborting = writer.abort(error).catch(() => {});
       if (!context.cancelled) await aborting; // else it may be stuck in a write

@@ -3,7 +3,7 @@ import type { Channel } from "./channel.ts";
 import { BufferedChannel } from "./channel-buffered.ts";
 import { describe } from "./check.ts";
 import type { ContextNode } from "./context-node.ts";
-import { abortable } from "./stream-abortable.ts";
+import { until } from "./until.ts";
 
 /** What a pipe can read. The promises in a plain iterable are awaited. */
 export type Source<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>> | Channel<T> | ReadableStream<T>;
@@ -34,7 +34,7 @@ async function* readChannel<T>(source: BufferedChannel<T>, context: ContextNode)
 async function* readValues<T>(source: Iterable<T | PromiseLike<T>>, context: ContextNode) {
   for (const item of source) {
     context.throwIfCancelled();
-    yield await abortable(Promise.resolve(item), context);
+    yield await until(context, Promise.resolve(item));
   }
   return undefined;
 }
@@ -52,7 +52,7 @@ async function* readIterator<T>(reading: Reading<T>, context: ContextNode) {
     for (;;) {
       context.throwIfCancelled();
       isReading = true;
-      const { done, value } = await abortable(reading.next(), context);
+      const { done, value } = await until(context, reading.next());
       isReading = false;
       if (done) {
         isOpen = false;

@@ -3,7 +3,7 @@ import { runIn } from "./ambient.ts";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { ContextNode } from "./context-node.ts";
-import { abortable } from "./stream-abortable.ts";
+import { until } from "./until.ts";
 
 /**
  * Resolves with what `call` gives, or rejects with a TimeoutError when `timeout` milliseconds are over; what it gives
@@ -20,7 +20,7 @@ export async function withinTime<T>(
   const given = runIn(context, call, context);
   if (!isPromiseLike(given)) return given; // nothing to wait for: no timer is set
   try {
-    return await abortable(given, context);
+    return await until(context, given);
   } catch (error) {
     if (context.cancelled && onLate !== undefined) Promise.resolve(given).then(onLate, () => {});
     throw error;

@@ -1,7 +1,7 @@
 // Waking threads that wait at a ring: an event count. Whoever changes the ring rings the bell after the change; whoever
 // waits announces itself first and looks once more before it sleeps. One of the two always sees the other.
 import type { ContextNode } from "./context-node.ts";
-import { abortable } from "./stream-abortable.ts";
+import { until } from "./until.ts";
 
 export class RingBell {
   readonly #words: Int32Array;
@@ -49,7 +49,7 @@ export class RingBell {
         const result = attempt();
         if (result !== undefined) return result;
         const woken = Atomics.waitAsync(this.#words, this.#epoch, epoch);
-        if (woken.async) await stayAlive(abortable(woken.value, context));
+        if (woken.async) await stayAlive(until(context, woken.value));
       } finally {
         this.#leave();
       }

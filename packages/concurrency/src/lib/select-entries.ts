@@ -174,7 +174,7 @@ export class PromiseEntry implements SelectEntry, PromiseWatcher {
 
   enlist(selection: Selection): void {
     this.#selection = selection;
-    this.#registration = watchPromise(this.#promise, this);
+    this.#registration = watchPromise(this.#promise, this, selection.settlers);
   }
 
   withdraw(): void {

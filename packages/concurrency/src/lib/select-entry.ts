@@ -1,6 +1,7 @@
 // One running select: its entries compete, the first to report ends all the others before the caller hears of it.
 import type { Receiver, Subscription } from "./cancellation.ts";
 import type { ContextNode } from "./context-node.ts";
+import type { Settlers } from "./select-promise.ts";
 
 /** One case of a running select. */
 export interface SelectEntry {
@@ -39,6 +40,10 @@ export class Selection implements Receiver {
     }
     for (const entry of this.#entries) entry.enlist(this);
     if (!context.isRoot) this.#subscription = context.subscribe(this);
+  }
+
+  get settlers(): Settlers {
+    return [this.#resolve, this.#reject];
   }
 
   win(outcome: unknown): void {

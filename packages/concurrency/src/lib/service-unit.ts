@@ -178,15 +178,27 @@ export async function startInOrder(
   units: readonly ServiceUnit[],
   start: (unit: ServiceUnit) => Promise<void>,
 ): Promise<void> {
-  const starts = new Map<ServiceUnit, Promise<void>>();
-  for (const unit of units) {
-    const before = unit.dependencies.map((dependency) => starts.get(dependency)); // undefined: not among these
-    starts.set(
-      unit,
-      Promise.all(before).then(() => start(unit)),
-    );
+  const gates = new Map<ServiceUnit, PromiseWithResolvers<void>>();
+
+  /** The gate is a promise of its own: a second one who waits for this one would end the stack of an error here. */
+  async function startBehind(unit: ServiceUnit, gate: PromiseWithResolvers<void>): Promise<void> {
+    gate.promise.catch(() => {});
+    try {
+      await Promise.all(unit.dependencies.map((dependency) => gates.get(dependency)?.promise)); // undefined: not among these
+      await start(unit);
+      gate.resolve();
+    } catch (error) {
+      gate.reject(error);
+      throw error;
+    }
   }
-  await Promise.allSettled(starts.values());
+
+  const starts = units.map((unit) => {
+    const gate = Promise.withResolvers<void>();
+    gates.set(unit, gate);
+    return startBehind(unit, gate).catch(() => {});
+  });
+  await Promise.all(starts);
 }
 
 /** Stops units as soon as those that depend on them have stopped. Returns what went wrong. */
@@ -195,18 +207,24 @@ export async function stopInOrder(
   stop: (unit: ServiceUnit) => Promise<void>,
 ): Promise<unknown[]> {
   const errors: unknown[] = [];
-  const stops = new Map<ServiceUnit, Promise<void>>();
-  for (const unit of units.toReversed()) {
-    const before = unit.dependents.map((dependent) => stops.get(dependent));
-    stops.set(
-      unit,
-      Promise.all(before)
-        .then(() => stop(unit))
-        .catch((error: unknown) => {
-          errors.push(error);
-        }),
-    );
+  const gates = new Map<ServiceUnit, PromiseWithResolvers<void>>();
+
+  async function stopBehind(unit: ServiceUnit, gate: PromiseWithResolvers<void>): Promise<void> {
+    try {
+      await Promise.all(unit.dependents.map((dependent) => gates.get(dependent)?.promise));
+      await stop(unit);
+    } catch (error) {
+      errors.push(error);
+    } finally {
+      gate.resolve();
+    }
   }
-  await Promise.all(stops.values());
+
+  const stops = units.toReversed().map((unit) => {
+    const gate = Promise.withResolvers<void>();
+    gates.set(unit, gate);
+    return stopBehind(unit, gate);
+  });
+  await Promise.all(stops);
   return errors;
 }

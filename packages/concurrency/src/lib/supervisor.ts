@@ -149,9 +149,9 @@ export class Supervisor<Name extends string> implements AsyncDisposable {
     this.#closing.throwIfCancelled();
     const lives = detach(currentNode(), this.#settings.clock);
     this.#groups = this.#makeGroups(lives);
-    this.#launch = startInOrder(this.#units, async (unit) => {
-      if (this.#failure !== undefined) throw this.#failure.error;
-      await unit.start(lives, this.#settings.startTimeout).catch((error: unknown) => {
+    this.#launch = startInOrder(this.#units, (unit) => {
+      if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+      return unit.start(lives, this.#settings.startTimeout).catch((error: unknown) => {
         this.#fail(error);
         throw error;
       });

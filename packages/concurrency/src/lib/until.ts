@@ -5,13 +5,20 @@ import type { ContextNode } from "./context-node.ts";
 
 /** Settles as `promise` does, or rejects with the context's cause if that ends first. The promise is never left unhandled. */
 export function until<T>(context: ContextNode, promise: PromiseLike<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    promise.then(resolve, reject); // the native resolvers, which keep the chain of the stack
-    const subscription = onEnd(context, reject);
-    if (subscription === undefined) return;
-    const leave = (): void => subscription[Symbol.dispose]();
-    promise.then(leave, leave);
-  });
+  return context.isRoot ? Promise.resolve(promise) : untilEnd(context, promise);
+}
+
+async function untilEnd<T>(context: ContextNode, promise: PromiseLike<T>): Promise<T> {
+  let subscription: Subscription | undefined;
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      // The promise's own functions, and no second reaction: only so does an async stack trace pass through.
+      Promise.resolve(promise).then(resolve, reject);
+      subscription = onEnd(context, reject);
+    });
+  } finally {
+    subscription?.[Symbol.dispose]();
+  }
 }
 
 /** Resolves after `ms` milliseconds, or rejects with the context's cause if that ends first. Keeps the process alive. */
