@@ -1,7 +1,9 @@
 export type { CreateBackoff } from "./lib/pool.ts";
 export {
   type CallOptions,
+  type WorkerArguments,
   type WorkerCalls,
+  type WorkerDataOption,
   type WorkerFunctions,
   type Workers,
   type WorkersOptions,

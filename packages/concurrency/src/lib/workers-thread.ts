@@ -54,6 +54,7 @@ export class Thread {
   /** Cancelled jobs that still run. */
   readonly #stuck = new Map<Job, Timer>();
   #timer: Timer | undefined;
+  #isUnwanted = false;
   #runs = 0;
   #busyMs = 0;
 
@@ -227,9 +228,9 @@ export class Thread {
     return taken;
   }
 
-  /** Lets it end by itself, after its `dispose`. */
+  /** Lets it end by itself, after its `dispose`; one that starts, as soon as it could do something. */
   stop(): void {
-    if (this.state === "starting") this.terminate();
+    if (this.state === "starting") this.#isUnwanted = true;
     if (this.state !== "ready") return;
     this.state = "ending";
     this.#post(stop);
@@ -266,7 +267,8 @@ export class Thread {
       this.readyAt = this.#settings.clock.now();
       this.#functions = new Map(message.ready.map((name, index) => [name, index]));
       this.#memory.replies.turn();
-      this.#owner.onReady(this);
+      if (this.#isUnwanted) this.stop();
+      else this.#owner.onReady(this);
     }
   }
 

@@ -18,20 +18,26 @@ export type WorkerFunctions<Module> = {
       : never]: Extract<Module[Name], AnyFunction>;
 };
 
+/** What a function takes. Not the platform's `Parameters`, which finds nothing where a rest parameter is read-only. */
+export type WorkerArguments<Call> = Call extends (...args: infer List extends readonly unknown[]) => unknown
+  ? List
+  : never;
+
 /** The same functions as the caller sees them: each gives a promise. */
 export type WorkerCalls<Module> = {
   readonly [Name in keyof WorkerFunctions<Module>]: (
-    ...args: Parameters<WorkerFunctions<Module>[Name]>
+    ...args: WorkerArguments<WorkerFunctions<Module>[Name]>
   ) => Promise<Awaited<ReturnType<WorkerFunctions<Module>[Name]>>>;
 };
 
-/** What `init` takes, as an option: needed if `init` needs it. */
-type DataOption<Module> = Module extends { readonly init: (data: infer Data, ...rest: never) => unknown }
+/** What the module's `init` takes, as an option: needed if `init` needs it. */
+export type WorkerDataOption<Module> = Module extends { readonly init: (data: infer Data, ...rest: never) => unknown }
   ? undefined extends Data
     ? { readonly data?: Data }
     : { readonly data: Data }
   : { readonly data?: undefined };
 
+/** How many threads there are, and when they come and go. */
 export interface WorkersOptions<Data = unknown> {
   /** Used in error messages, and for the threads, where debuggers show it. Default: `"workers"`. */
   readonly name?: string | undefined;
@@ -78,6 +84,7 @@ export interface WorkersOptions<Data = unknown> {
   readonly random?: (() => number) | undefined;
 }
 
+/** What belongs to one call. */
 export interface CallOptions {
   /**
    * Gives up the call, with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition to
@@ -90,6 +97,7 @@ export interface CallOptions {
   readonly transfer?: readonly Transferable[] | undefined;
 }
 
+/** What a pool does, in numbers. */
 export interface WorkersStats {
   /** Threads that can run something. */
   readonly threads: number;
@@ -115,6 +123,7 @@ export interface WorkersStats {
 
 /** Runs functions in threads, made by {@link workers}. */
 export interface Workers<Module> extends AsyncDisposable {
+  /** As the options say. */
   readonly name: string;
   /**
    * The functions of the module. Arguments and results are copied as `structuredClone` does it; arguments when the task
@@ -136,7 +145,7 @@ export interface Workers<Module> extends AsyncDisposable {
   /** The same as `run[name](...args)`, with options for this call. */
   call<Name extends keyof WorkerFunctions<Module>>(
     name: Name,
-    args: Parameters<WorkerFunctions<Module>[Name]>,
+    args: WorkerArguments<WorkerFunctions<Module>[Name]>,
     options?: CallOptions,
   ): Promise<Awaited<ReturnType<WorkerFunctions<Module>[Name]>>>;
 
@@ -179,9 +188,9 @@ export interface Workers<Module> extends AsyncDisposable {
  */
 export function workers<Module extends object>(
   module: URL | string,
-  ...[options]: Record<never, never> extends DataOption<Module>
-    ? [options?: WorkersOptions & DataOption<Module>]
-    : [options: WorkersOptions & DataOption<Module>]
+  ...[options]: Record<never, never> extends WorkerDataOption<Module>
+    ? [options?: WorkersOptions & WorkerDataOption<Module>]
+    : [options: WorkersOptions & WorkerDataOption<Module>]
 ): Workers<Module> {
   const settings = settle(module, options ?? {});
   const pool = new WorkerPool(settings, threadOpener(settings));
