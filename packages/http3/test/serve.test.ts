@@ -284,6 +284,10 @@ test("an object with fetch() is a handler, and keeps its this", async () => {
   expect(await (await fetch(server.url)).text()).toBe("hello");
 });
 
+test.each([null, { fetch: 1 }, "handler"])("%j is no handler", async (handler) => {
+  await expect(serve(handler as unknown as Handler)).rejects.toThrow(/^Cannot serve: the handler must be a function/);
+});
+
 test("a port that is taken rejects", async () => {
   await using first = await serve(() => new Response(), { port: 0, tls: false, host: "127.0.0.1" });
 

@@ -137,6 +137,17 @@ test("an answer without 100-continue ends the connection: the body may or may no
   expect(answer).toMatch(/^HTTP\/1.1 403 [\s\S]*connection: close/i);
 });
 
+test("times that never end are no limit", async () => {
+  const forever = Number.POSITIVE_INFINITY;
+  const limits = { requestTimeout: forever, bodyTimeout: forever, keepAliveTimeout: forever };
+  await using server = await start(async (request) => new FastResponse(await request.bytes()), { limits });
+
+  for (const protocol of ["http/1.1", "h2"] as const) {
+    const answer = await ask(protocol, server, { method: "POST", body: Buffer.from("all of it") });
+    expect(answer.body.toString()).toBe("all of it");
+  }
+});
+
 test("a client that sends its head too slowly is answered 408", async () => {
   await using server = await startPlain(() => new FastResponse("ok"), { limits: { requestTimeout: 100 } });
   const socket = connectTcp(server.port, "127.0.0.1");

@@ -1,6 +1,6 @@
 // What one client may take from a server, whichever protocol it speaks.
 
-/** Limits of a server. Times are milliseconds, sizes bytes; . */
+/** Limits of a server. Times are milliseconds and may be `Infinity`; sizes are bytes. */
 export interface Limits {
   /** The head of one request. More is answered 431. Default 64 KiB. */
   readonly maxHeaderSize?: number;
@@ -18,22 +18,34 @@ export interface Limits {
   readonly maxStreams?: number;
 }
 
-/** Fills in the defaults; throws for a value that is no number of its kind. */
+const defaults: Required<Limits> = {
+  maxHeaderSize: 64 * 1024,
+  maxHeaderCount: 200,
+  maxBodySize: 64 * 1024 * 1024,
+  requestTimeout: 10_000,
+  bodyTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  maxStreams: 100,
+};
+
+/** Fills in the defaults; throws for a value that is no limit of its kind. */
 export function resolveLimits(limits: Limits): Required<Limits> {
-  const resolved = {
-    maxHeaderSize: limits.maxHeaderSize ?? 64 * 1024,
-    maxHeaderCount: limits.maxHeaderCount ?? 200,
-    maxBodySize: limits.maxBodySize ?? 64 * 1024 * 1024,
-    requestTimeout: limits.requestTimeout ?? 10_000,
-    bodyTimeout: limits.bodyTimeout ?? 30_000,
-    keepAliveTimeout: limits.keepAliveTimeout ?? 65_000,
-    maxStreams: limits.maxStreams ?? 100,
-  };
-  for (const [name, value] of Object.entries(resolved)) {
+  const resolved: { -readonly [Name in keyof Limits]-?: number } = { ...defaults };
+  for (const name of Object.keys(defaults) as (keyof Limits)[]) {
+    const value = limits[name];
+    if (value === undefined) continue;
     if (typeof value !== "number") {
       throw new TypeError(`Cannot serve: limits.${name} must be a number, got ${typeof value}`);
     }
-    if (!(value >= 0)) throw new RangeError(`Cannot serve: limits.${name} must be 0 or more, got ${value}`);
+    const [fits, expected] = check(name, value);
+    if (!fits) throw new RangeError(`Cannot serve: limits.${name} must be ${expected}, got ${value}`);
+    resolved[name] = value;
   }
   return resolved;
+}
+
+function check(name: keyof Limits, value: number): [fits: boolean, expected: string] {
+  if (name === "maxBodySize") return [value >= 0, "0 or more"];
+  if (name.endsWith("Timeout")) return [value > 0, "more than 0 milliseconds"];
+  return [Number.isInteger(value) && value > 0 && value < 2 ** 31, "a positive integer below 2^31"];
 }

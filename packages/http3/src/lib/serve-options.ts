@@ -1,4 +1,6 @@
 // How a server is set up: the options of serve(), checked and with their defaults.
+import { createSecureContext } from "node:tls";
+import { inspect } from "node:util";
 import { type Clock, systemClock } from "@proj/concurrency";
 import type { Protocol } from "./exchange.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
@@ -61,11 +63,14 @@ const all: readonly Protocol[] = ["http/1.1", "h2", "h3"];
 
 /** Checks the options; throws a `TypeError` or `RangeError` that names the one that is wrong. */
 export function resolveOptions(options: ServeOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot serve: options must be an object, got ${inspect(options)}`);
+  }
   const { host, tls = "development", clock = systemClock, onEvent } = options;
   const { drainTimeout = 10_000, drainGrace = 250, limits = {} } = options;
   const { port = tls === false ? 8080 : 8443, protocols = tls === false ? ["http/1.1"] : all } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new RangeError(`Cannot serve: port must be an integer from 0 to 65535, got ${port}`);
+    throw new RangeError(`Cannot serve: port must be an integer from 0 to 65535, got ${inspect(port)}`);
   }
   if (host !== undefined && (typeof host !== "string" || host === "")) {
     throw new TypeError(`Cannot serve: host must be an address or a name, got ${JSON.stringify(host)}`);
@@ -78,8 +83,15 @@ export function resolveOptions(options: ServeOptions): ResolvedOptions {
   if (onEvent !== undefined && typeof onEvent !== "function") {
     throw new TypeError(`Cannot serve: onEvent must be a function, got ${typeof onEvent}`);
   }
+  if (typeof limits !== "object" || limits === null) {
+    throw new TypeError(`Cannot serve: limits must be an object, got ${inspect(limits)}`);
+  }
+  if (typeof clock?.now !== "function" || typeof clock.setTimeout !== "function") {
+    throw new TypeError(`Cannot serve: clock must be a Clock, got ${inspect(clock)}`);
+  }
   checkTls(tls);
   checkProtocols(protocols, tls);
+  if (typeof tls === "object") checkPem(tls);
   return {
     port,
     host,
@@ -95,12 +107,22 @@ export function resolveOptions(options: ServeOptions): ResolvedOptions {
 
 function checkTls(tls: unknown): void {
   if (tls === false || tls === "development") return;
-  const { key, cert } = (typeof tls === "object" && tls !== null ? tls : {}) as Partial<TlsOptions>; // checked here
-  for (const [name, value] of Object.entries({ key, cert })) {
+  const { key, cert, ca } = (typeof tls === "object" && tls !== null ? tls : {}) as Partial<TlsOptions>; // checked here
+  for (const [name, value] of Object.entries({ key, cert, ca: ca ?? "" })) {
     if (typeof value === "string" || Buffer.isBuffer(value)) continue;
     throw new TypeError(
       `Cannot serve: tls must be { key, cert } in PEM, "development" or false, got ${name} as ${typeof value}`,
     );
+  }
+}
+
+/** Whether they are PEM and belong together: told now, and not at the first handshake. */
+function checkPem({ key, cert, ca }: TlsOptions): void {
+  try {
+    createSecureContext({ key, cert, ...(ca === undefined ? {} : { ca }) });
+  } catch (error) {
+    const reason = (error as Error).message; // what the platform throws
+    throw new TypeError(`Cannot serve: the key and certificates of tls cannot be used: ${reason}`, { cause: error });
   }
 }
 

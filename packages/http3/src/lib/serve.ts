@@ -2,6 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
+import { inspect } from "node:util";
 import { Context } from "@proj/concurrency";
 import { type DevelopmentCertificate, developmentCertificate } from "./development-certificate.ts";
 import { Core } from "./dispatch.ts";
@@ -67,10 +68,10 @@ export async function serve(
   options: ServeOptions = {},
 ): Promise<Server> {
   const resolved = resolveOptions(options);
-  const fetch = typeof handler === "function" ? handler : handler?.fetch?.bind(handler);
-  if (typeof fetch !== "function") {
-    throw new TypeError(`Cannot serve: the handler must be a function or have fetch(), got ${typeof handler}`);
+  if (typeof handler !== "function" && typeof handler?.fetch !== "function") {
+    throw new TypeError(`Cannot serve: the handler must be a function or have fetch(), got ${inspect(handler)}`);
   }
+  const fetch = typeof handler === "function" ? handler : handler.fetch.bind(handler);
   const host = await resolveHost(resolved);
   const certificate = resolved.tls === "development" ? await developmentCertificate(resolved) : undefined;
   const server = new HttpServer(fetch, resolved, host, certificate);

@@ -144,11 +144,9 @@ export class TcpListener {
       dispatch(new H2Exchange(stream, raw, peer));
     });
     session.setLocalWindowSize(connectionWindow);
-    if (Number.isFinite(keepAlive)) {
-      session.setTimeout(keepAlive, () => {
-        if (streams === 0) session.close();
-      });
-    }
+    session.setTimeout(nodeTimeout(keepAlive), () => {
+      if (streams === 0) session.close();
+    });
     if (this.#closing) session.close(); // its connection was accepted before, its handshake ended after
   }
 
@@ -174,7 +172,7 @@ function createTlsServer({ protocols, limits }: ListenTcpOptions, tls: TlsIdenti
     requestCert: tls.requestCert ?? false,
     ALPNProtocols: protocols.filter((protocol) => protocol !== "h3"),
     allowHTTP1: protocols.includes("http/1.1"),
-    handshakeTimeout: limits.requestTimeout,
+    handshakeTimeout: nodeTimeout(limits.requestTimeout),
     settings: {
       maxConcurrentStreams: limits.maxStreams,
       maxHeaderListSize: limits.maxHeaderSize,
@@ -187,16 +185,20 @@ function createTlsServer({ protocols, limits }: ListenTcpOptions, tls: TlsIdenti
 }
 
 function h1Options({ maxHeaderSize, requestTimeout, keepAliveTimeout }: Required<Limits>): H1Options {
-  const forever = (timeout: number): number => (Number.isFinite(timeout) ? timeout : 0);
   return {
     maxHeaderSize,
-    headersTimeout: forever(requestTimeout),
+    headersTimeout: nodeTimeout(requestTimeout),
     requestTimeout: 0, // of the whole body: the core watches that it goes on
-    keepAliveTimeout: forever(keepAliveTimeout),
+    keepAliveTimeout: nodeTimeout(keepAliveTimeout),
     connectionsCheckingInterval: Math.max(50, Math.min(1_000, requestTimeout / 4)),
     requireHostHeader: false, // the core answers that with a problem document
     noDelay: true,
   };
+}
+
+/** For Node.js, 0 is forever, and so is what is longer than its timers run. */
+function nodeTimeout(timeout: number): number {
+  return timeout < 2 ** 31 ? Math.ceil(timeout) : 0;
 }
 
 interface H1Options {
