@@ -1,4 +1,5 @@
 // Collects the items of a pipe into arrays.
+import { runIn } from "./ambient.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
@@ -7,6 +8,7 @@ import type { Open } from "./pipe-source.ts";
 export async function* inBatches<T>(open: Open<T>, max: number, wait: number, clock: Clock, outer: ContextNode) {
   const context = derive({ parent: outer }); // ends with this stage: a read ahead must not hold it up
   const items = open(context);
+  const readOne = () => items.next();
   let reading: Promise<IteratorResult<T, undefined>> | undefined;
   let batch: T[] = [];
   let timer: Timer | undefined;
@@ -14,7 +16,7 @@ export async function* inBatches<T>(open: Open<T>, max: number, wait: number, cl
     for (;;) {
       const late = Promise.withResolvers<undefined>();
       while (batch.length < max) {
-        reading ??= items.next();
+        reading ??= runIn(context, readOne, undefined);
         const next = await (timer === undefined ? reading : Promise.race([reading, late.promise]));
         if (next === undefined) break; // late: the read goes on for the next batch
         reading = undefined;
@@ -35,7 +37,7 @@ export async function* inBatches<T>(open: Open<T>, max: number, wait: number, cl
   } finally {
     timer?.clear();
     context.cancel();
-    await items.return(undefined);
+    await runIn(context, () => items.return(undefined), undefined);
   }
 }
 

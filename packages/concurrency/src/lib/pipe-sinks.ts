@@ -14,13 +14,18 @@ export function drain<T>(open: Open<T>, options: WaitOptions | undefined, each: 
   });
 }
 
+/** A generator runs in the context of whoever asks for its next item: here that is the one of the run. */
 export async function* iterate<T>(open: Open<T>) {
   const context = derive({});
+  const items = open(context);
+  const next = () => items.next();
   try {
-    for await (const item of open(context)) yield item;
+    for (let item = await runIn(context, next, undefined); !item.done; item = await runIn(context, next, undefined)) {
+      yield item.value;
+    }
     return undefined;
   } finally {
-    context.cancel();
+    await runIn(context, () => items.return(undefined), undefined).finally(() => context.cancel());
   }
 }
 
