@@ -284,13 +284,11 @@ export class Thread {
     const job = this.#jobs[slot] as Job; // it has the slot until this answer
     const { slots } = this.#memory;
     const answer = slots.answer(slot);
-    const isOurs = job.thread === this && job.slot === slot; // else it was taken back
     this.#vacate(job, slot);
-    if (!isOurs) return;
     if (answer === answers.mailed) job.succeed(mail);
     else if (answer === answers.failed)
       job.fail(() => decodeFault(mail as Fault)); // the thread has put it together
-    else if (answer !== answers.skipped) job.succeed(slots.result(slot));
+    else if (answer !== answers.skipped) job.succeed(slots.result(slot)); // skipped: it was taken back, or given up
   }
 
   #vacate(job: Job, slot = job.slot): void {
