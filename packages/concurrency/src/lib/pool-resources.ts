@@ -131,6 +131,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     }
     if (timeout !== Number.POSITIVE_INFINITY && this.#closeTimer === undefined) {
       this.#closeTimer = this.#settings.clock.setTimeout(() => this.#force(), timeout);
+      this.#closeTimer.ref(); // somebody waits for what it does
       this.#finishIfEmpty();
     }
     return this.#closed.promise;

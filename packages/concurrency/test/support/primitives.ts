@@ -86,9 +86,9 @@ function promisePlace(enter: (promise: Promise<unknown>, options: Options) => Pr
 }
 
 function sourcePlace(enter: (source: AsyncIterable<number>, options: Options) => Promise<unknown>): Place {
-  const source = channel<number>();
+  const source = channel<number>(1); // what comes before it is waited for is kept
   return {
-    block: () => {},
+    block: () => void source.tryRecv(),
     enter: (options) => enter(source, options),
     pass: () => void source.trySend(1),
     waiting: () => source.waitingReceivers,
@@ -225,13 +225,13 @@ export const places: Readonly<Record<string, () => Place | Promise<Place>>> = {
     };
   },
   select: () => {
-    const items = channel<number>();
+    const items = channel<number>(1);
     const full = channel<number>();
     const forever = new Promise(() => {});
     const stop = Context.derive();
     const { signal } = new AbortController();
     return {
-      block: () => {},
+      block: () => void items.tryRecv(),
       enter: (options) => select({ items, full: sending(full, 1), forever, stop, signal }, options),
       pass: () => void items.trySend(1),
       waiting: () => items.waitingReceivers + full.waitingSenders,
@@ -285,25 +285,13 @@ export const places: Readonly<Record<string, () => Place | Promise<Place>>> = {
     );
   },
   "pool.use": async () => {
-    const things = pool({ create: () => ({}), validate: () => true, max: 1 });
-    let held = await things.acquire();
-    let first = true;
-    return {
-      block: () => {
-        first = false;
-      },
-      enter: (options) =>
-        things.use(async () => {
-          if (first) return;
-        }, options),
-      pass: () => {
-        held.release();
-        void things.acquire().then((lease) => {
-          held = lease; // for the next one to wait for
-        });
-      },
-      waiting: () => things.stats.waiting,
-    };
+    const things = pool({ create: () => ({}), max: 1 });
+    await things.use(() => {});
+    return holding(
+      () => things.stats.waiting,
+      () => things.tryAcquire(),
+      (options) => things.use(() => "done", options),
+    );
   },
   tokenBucket: () => limiterPlace(tokenBucket({ rate: 1, per: hour }), 1),
   leakyBucket: () => limiterPlace(leakyBucket({ rate: 1, per: hour, capacity: 10 }), 1),

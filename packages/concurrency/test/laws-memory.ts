@@ -1,0 +1,44 @@
+// OPERATIONS on one signal, and as many on one context, through every primitive: what they leave behind. Needs --expose-gc.
+import { getEventListeners } from "node:events";
+import { Context } from "@proj/concurrency";
+import { type Place, places } from "./support/primitives.ts";
+
+const { OPERATIONS = 100_000 } = process.env;
+const made = await Promise.all(Object.values(places).map(async (make) => await make()));
+const { signal } = new AbortController();
+const context = Context.derive();
+let most = 0;
+
+async function operate(place: Place, options: { signal: AbortSignal | Context }, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    place.block();
+    const entered = place.enter(options);
+    if (i % 500 === 0) {
+      await new Promise((resolve) => setImmediate(resolve)); // now it has come to wait, whatever it is
+      most = Math.max(most, getEventListeners(signal, "abort").length);
+    }
+    place.pass();
+    await entered;
+  }
+}
+
+async function operateAll(times: number): Promise<void> {
+  for (const place of made) {
+    await operate(place, { signal }, times);
+    await operate(place, { signal: context }, times);
+  }
+}
+
+async function heap(): Promise<number> {
+  for (let i = 0; i < 2; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    gc?.();
+  }
+  return process.memoryUsage().heapUsed;
+}
+
+await operateAll(600); // until what is compiled and cached is there
+const before = await heap();
+await operateAll(Math.ceil(Number(OPERATIONS) / made.length));
+const retained = (await heap()) - before;
+console.log(JSON.stringify({ most, left: getEventListeners(signal, "abort").length, retained }));
