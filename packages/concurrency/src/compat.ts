@@ -1,0 +1,15 @@
+export {
+  E_ALREADY_LOCKED,
+  E_CANCELED,
+  E_TIMEOUT,
+  Mutex,
+  type MutexInterface,
+  type Releaser,
+  Semaphore,
+  type SemaphoreInterface,
+  tryAcquire,
+  withTimeout,
+} from "./lib/compat-async-mutex.ts";
+export { limitFunction, type PLimitFunction, type PLimitOptions, pLimit } from "./lib/compat-p-limit.ts";
+export { type PMapOptions, pMap, pMapSkip, pMapStop } from "./lib/compat-p-map.ts";
+export { PQueue, type PQueueAddOptions, type PQueueOptions, type PQueueTask } from "./lib/compat-p-queue.ts";
