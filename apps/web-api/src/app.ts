@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { FastResponse } from "@proj/http3";
 import { HttpProblem, type Middleware, Router } from "@proj/http3/router";
 import { z } from "zod";
-import { isDiskFull } from "./database.ts";
+import { isBusy, isDiskFull } from "./database.ts";
 import { licenceOperations } from "./licence-operations.ts";
 import type { LicenceStore } from "./licence-store.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -65,7 +65,7 @@ export function createApp({ store, readiness, log }: AppOptions): App {
     },
   });
 
-  const router = new Router().use(requestLog(log)).use(answerFullDisk);
+  const router = new Router().use(requestLog(log)).use(answerDatabaseTrouble);
   for (const { method, path, handler } of operations) router.on(method, path, handler);
   for (const [name, handler] of staticFiles(join(import.meta.dirname, "../public"))) {
     router.get(name === "index.html" ? "/" : name === "docs.html" ? "/docs" : `/assets/${name}`, handler);
@@ -73,14 +73,20 @@ export function createApp({ store, readiness, log }: AppOptions): App {
   return { router, operations };
 }
 
-/** The write that found no room is undone whole; everything else goes on. */
-const answerFullDisk: Middleware = async (request, context, next) => {
+/** A write that found no room, or the database locked, is undone whole; everything else goes on. */
+const answerDatabaseTrouble: Middleware = async (request, context, next) => {
   try {
     return await next(request, context);
   } catch (error) {
-    if (!isDiskFull(error)) throw error;
-    const detail = "There is no room left to store this. Nothing was changed, and reading goes on";
-    throw new HttpProblem({ status: 507, detail }, { cause: error });
+    if (isDiskFull(error)) {
+      const detail = "There is no room left to store this. Nothing was changed, and reading goes on";
+      throw new HttpProblem({ status: 507, detail }, { cause: error });
+    }
+    if (isBusy(error)) {
+      const detail = "Another program keeps the database locked. Nothing was changed: try again";
+      throw new HttpProblem({ status: 503, detail }, { headers: { "retry-after": "1" }, cause: error });
+    }
+    throw error;
   }
 };
 

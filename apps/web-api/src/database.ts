@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { ConfigError } from "./config.ts";
 import { migrations } from "./migrations.ts";
 
 /** Name of the file in the data folder; SQLite keeps its log in two files beside it. */
@@ -19,11 +20,11 @@ export function openDatabase(folder: string): DatabaseSync {
   try {
     database.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
     migrate(database);
+    return database;
   } catch (error) {
     database.close();
     throw error;
   }
-  return database;
 }
 
 /** Runs `task` in one transaction that is undone when it throws. The lock is taken at once, so reads in it are current. */
@@ -37,6 +38,20 @@ export function inTransaction<T>(database: DatabaseSync, task: () => T): T {
     if (database.isTransaction) database.exec("ROLLBACK"); // some failures, like a full disk, may have ended it already
     throw error;
   }
+}
+
+/**
+ * From now on waits a tenth of a second for other processes at most. While SQLite waits nothing else runs here, so that is
+ * for the start, when another process may be filling the same database.
+ */
+export function waitBriefly(database: DatabaseSync): void {
+  database.exec("PRAGMA busy_timeout = 100");
+}
+
+/** Whether another process kept the database locked for longer than we wait. Nothing was changed then. */
+export function isBusy(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown }; // unknown fields, compared only
+  return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" && (errcode & 0xff) === 5; // SQLITE_BUSY and its kinds
 }
 
 /** Whether SQLite found no room for a write. Nothing of the write is kept then, and reads go on. */
@@ -53,8 +68,9 @@ function migrate(database: DatabaseSync): void {
   inTransaction(database, () => {
     const version = schemaVersion(database); // another process may have been faster
     if (version > migrations.length) {
-      throw new Error(
-        `Cannot open the database: it has schema version ${version}, this program knows ${migrations.length}. Start the newer program, or choose another data folder`,
+      throw new ConfigError(
+        "the data folder",
+        `is of a newer program: its schema version is ${version}, this one knows ${migrations.length}. Start that program, or choose another folder with --data`,
       );
     }
     for (const step of migrations.slice(version)) database.exec(step);

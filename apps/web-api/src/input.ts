@@ -6,6 +6,9 @@ import type { FieldError } from "./schemas.ts";
 /** Most bytes of a request body. */
 export const largestBody = 1_048_576;
 
+/** Most errors that one answer names: a request of a megabyte can have a hundred thousand. */
+const mostErrors = 20;
+
 /** Throws a 400 problem where the path parameters are not what the schema wants. */
 export function readPath<Schema extends z.ZodType>(schema: Schema, params: unknown): z.output<Schema> {
   return validate(schema, params, "path", 400);
@@ -17,7 +20,7 @@ export function readQuery<Schema extends z.ZodType>(schema: Schema, url: string)
   const values: Record<string, string> = {};
   for (const [name, value] of searchParams) {
     if (Object.hasOwn(values, name)) {
-      throw refusal(400, [{ in: "query", field: name, message: "given more than once", received: value }]);
+      throw refusal(400, [{ in: "query", field: name, message: "given more than once", received: brief(value) }]);
     }
     Object.defineProperty(values, name, { value, enumerable: true }); // any name is just a name here
   }
@@ -51,8 +54,13 @@ export function refusal(
   errors: readonly FieldError[],
   headers: Record<string, string> = {},
 ): HttpProblem {
-  const list = errors.map(({ in: place, field, message }) => `${[place, field].filter(Boolean).join(" ")}: ${message}`);
-  return new HttpProblem({ status, detail: `Invalid input. ${list.join("; ")}`, errors }, { headers });
+  const told = errors.slice(0, mostErrors);
+  const list = told.map(({ in: place, field, message }) => `${[place, field].filter(Boolean).join(" ")}: ${message}`);
+  const more = errors.length > told.length ? [`and ${errors.length - told.length} more`] : [];
+  return new HttpProblem(
+    { status, detail: `Invalid input. ${[...list, ...more].join("; ")}`, errors: told },
+    { headers },
+  );
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -85,7 +93,7 @@ function validate<Schema extends z.ZodType>(
   const errors = result.error.issues.flatMap((issue): FieldError[] => {
     const path = issue.path.map(String);
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ in: place, field: [...path, key].join("."), message: "unknown field" }));
+      return issue.keys.map((key) => ({ in: place, field: [...path, brief(key)].join("."), message: "unknown field" }));
     }
     const message = issue.input === undefined && path.length > 0 ? "is required" : issue.message;
     const received = issue.input === undefined ? {} : { received: brief(issue.input) };

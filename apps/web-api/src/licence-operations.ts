@@ -71,7 +71,7 @@ export function licenceOperations(store: LicenceStore): readonly Operation[] {
           headers: { ...etag, location: "Where it can be read." },
         },
       },
-      problems: [400, 409, 413, 415, 422, 507],
+      problems: [400, 409, 413, 415, 422, 503, 507],
       handle({ body }) {
         try {
           const added = store.create(body);
@@ -91,7 +91,7 @@ export function licenceOperations(store: LicenceStore): readonly Operation[] {
       bodySchema: licenceReplacementSchema,
       needsIfMatch: true,
       answers: { 200: { description: "The licence as it is now", schema: licenceSchema, headers: etag } },
-      problems: [400, 404, 412, 413, 415, 422, 428, 507],
+      problems: [400, 404, 412, 413, 415, 422, 428, 503, 507],
       handle({ path, body, ifMatch }) {
         const updated = store.update(path.id, (current) => {
           requireMatch(ifMatch, current.revision);
@@ -110,7 +110,7 @@ export function licenceOperations(store: LicenceStore): readonly Operation[] {
       bodyTypes: ["application/merge-patch+json", "application/json"],
       needsIfMatch: true,
       answers: { 200: { description: "The licence as it is now", schema: licenceSchema, headers: etag } },
-      problems: [400, 404, 412, 413, 415, 422, 428, 507],
+      problems: [400, 404, 412, 413, 415, 422, 428, 503, 507],
       handle({ path, body, ifMatch }) {
         const updated = store.update(path.id, (current) => {
           requireMatch(ifMatch, current.revision);
@@ -128,7 +128,7 @@ export function licenceOperations(store: LicenceStore): readonly Operation[] {
       pathSchema: licencePathSchema,
       needsIfMatch: true,
       answers: { 204: { description: "The licence is gone" } },
-      problems: [400, 404, 409, 412, 428, 507],
+      problems: [400, 404, 409, 412, 428, 503, 507],
       handle({ path, ifMatch }) {
         const deleted = store.delete(path.id, ({ licence, revision }) => {
           requireMatch(ifMatch, revision);

@@ -5,7 +5,7 @@ import { type Server, serve } from "@proj/http3";
 import { createApp, type Readiness } from "./app.ts";
 import { banner } from "./banner.ts";
 import { type Config, ConfigError, help, readConfig } from "./config.ts";
-import { isDiskFull, openDatabase } from "./database.ts";
+import { isDiskFull, openDatabase, waitBriefly } from "./database.ts";
 import { largestBody } from "./input.ts";
 import { LicenceStore } from "./licence-store.ts";
 import { Log } from "./log.ts";
@@ -34,6 +34,7 @@ async function run(config: Config): Promise<void> {
           const opened = openDatabase(dataFolder);
           try {
             await seed(opened, { onProgress: showProgress });
+            waitBriefly(opened);
           } catch (error) {
             opened.close();
             throw error;
@@ -86,15 +87,20 @@ function showProgress(done: number, total: number): void {
 
 /** What a person can do about it; a failure nobody foresaw with all that is known of it. */
 function explain(error: unknown): string {
-  if (error instanceof ConfigError) return error.message;
-  const { code, port, errcode } = (error ?? {}) as Record<string, unknown>; // unknown fields, compared and printed only
+  if (!(error instanceof Error)) return String(error);
+  const { message } = error;
+  const { code, port } = error as { code?: unknown; port?: unknown }; // unknown fields, compared and printed only
+  if (error instanceof ConfigError) return message;
   if (code === "EADDRINUSE") {
-    return `Cannot start: another program has port ${port}. Stop that program, or choose another port: npm start -- --port ${Number(port) + 1}`;
-  }
-  if (code === "EACCES" || code === "EROFS" || errcode === 14 /* SQLITE_CANTOPEN */) {
-    return `Cannot start: ${(error as Error).message}. Choose another port or data folder, see --help`;
+    const other = port === 65_535 ? 8443 : Number(port) + 1;
+    return `Cannot start: another program has port ${port}. Stop that program, or choose another port: npm start -- --port ${other}`;
   }
   if (isDiskFull(error))
     return "Cannot start: there is no room for the database. Make some, or choose another data folder with --data";
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (code === "ERR_SQLITE_ERROR") {
+    return `Cannot start: the database cannot be used: ${message}. Put a good copy in its place, or choose another data folder with --data`;
+  }
+  if ("syscall" in error) return `Cannot start: ${message}. Choose another address, port or data folder, see --help`;
+  // What the server does not take of the configuration it says in words for people.
+  return message.startsWith("Cannot serve: ") ? message.replace("serve", "start") : (error.stack ?? message);
 }

@@ -14,15 +14,20 @@ const idSchema = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9.+-]*$/, "expected letters, digits, dots, plus and minus signs")
   .describe("Identifier, as in SPDX expressions. Letter case does not count when looking it up.");
 
-const nameSchema = z.string().trim().min(1).max(300).describe("Full name.");
+/** What UTF-8 can hold: anything else would not come back from the database as it was sent. */
+function textOf(schema: z.ZodString): z.ZodString {
+  return schema.refine((text) => text.isWellFormed(), "has half of a surrogate pair: it is no Unicode text");
+}
+
+const nameSchema = textOf(z.string().trim().min(1).max(300)).describe("Full name.");
 const urlSchema = z
   .url({ protocol: /^https?$/ })
   .max(2_000)
   .nullable()
   .describe("Where the licence is published.");
 const osiApprovedSchema = z.boolean().describe("Whether the Open Source Initiative approves it.");
-const notesSchema = z.string().max(10_000).describe("Remarks for colleagues.");
-const textSchema = z.string().trim().min(1).max(longestText).describe("Full text.");
+const notesSchema = textOf(z.string().max(10_000)).describe("Remarks for colleagues.");
+const textSchema = textOf(z.string().trim().min(1).max(longestText)).describe("Full text.");
 
 export const licenceSummarySchema = z.strictObject({
   id: idSchema,

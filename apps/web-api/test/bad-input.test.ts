@@ -49,6 +49,12 @@ const cases: Readonly<Record<string, Case>> = {
     status: 422,
     fields: ["body __proto__"],
   },
+  "half of a surrogate pair": {
+    ...post,
+    body: '{"id":"New","name":"a\\ud800","text":"\\udc00","notes":"\\ud83d"}',
+    status: 422,
+    fields: ["body name", "body notes", "body text"],
+  },
   "an empty name": { ...post, body: { ...good, name: "  " }, status: 422, fields: ["body name"] },
   "a name that is too long": { ...post, body: { ...good, name: "n".repeat(301) }, status: 422, fields: ["body name"] },
   "a URL that is none": { ...post, body: { ...good, url: "nowhere" }, status: 422, fields: ["body url"] },
@@ -225,4 +231,14 @@ test.each([
 ])("the search %j is text and never syntax", async (text) => {
   const { status } = await api.ask("GET", `/licences?${new URLSearchParams({ q: text })}`);
   expect(status).toBe(200);
+});
+
+test("a flood of wrong fields is told by its first ones", async () => {
+  const flood = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`f${index}`, 1]));
+  const { status, json, text } = await api.ask("POST", "/licences", { body: { ...good, ...flood } });
+
+  expect(status).toBe(422);
+  expect(json.errors).toHaveLength(20);
+  expect(json.detail).toContain("and 49980 more");
+  expect(text.length).toBeLessThan(10_000);
 });

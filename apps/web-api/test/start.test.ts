@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { createCertificates, temporaryFolder } from "@tooling/testing";
 import { expect, test } from "vitest";
 import { readConfig } from "../src/config.ts";
+import { databaseFile, openDatabase } from "../src/database.ts";
 import { spawnApp, startApp } from "./start-app.ts";
 
 const plain = { env: {}, isTerminal: true };
@@ -59,6 +62,34 @@ test("a port that is taken ends the app with exit code 1 and says what to do", {
   expect(app.stderr).not.toContain("    at ");
   other.close();
 });
+
+test.each<[string, string, (folder: string) => void, string]>([
+  ["that is a file", "file", (folder) => writeFileSync(join(folder, "file"), ""), "file already exists"],
+  [
+    "with a damaged database",
+    ".",
+    (folder) => writeFileSync(join(folder, databaseFile), "junk".repeat(1_000)),
+    "not a database",
+  ],
+  [
+    "of a newer program",
+    ".",
+    (folder) => openDatabase(folder).exec("PRAGMA user_version = 99"),
+    "schema version is 99",
+  ],
+])(
+  "a data folder %s ends the app with exit code 1 and one line",
+  { timeout: 60_000 },
+  async (_name, data, spoil, told) => {
+    await using folder = await temporaryFolder();
+    spoil(folder.path);
+    await using app = await spawnApp(["--port", "0", "--data", join(folder.path, data)]);
+
+    expect(await app.exited).toEqual({ code: 1, signal: null });
+    expect(app.stderr).toMatch(/^Cannot start: [^\n]+\n$/);
+    expect(app.stderr).toContain(told);
+  },
+);
 
 test("what was written is there after a restart, and the list is not written again", { timeout: 60_000 }, async () => {
   await using folder = await temporaryFolder();
