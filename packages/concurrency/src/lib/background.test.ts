@@ -8,7 +8,7 @@ test("background() runs its task in a context of its own and stops it by cancell
     loop: background(async (context) => {
       log.push(`current: ${Context.current() === context}`);
       await new Promise<void>((resolve) => void Context.after(context, () => resolve()));
-      await undefined;
+      await Promise.resolve();
       log.push("finished its work");
     }),
   });

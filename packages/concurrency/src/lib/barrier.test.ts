@@ -4,7 +4,7 @@ import { Barrier, BarrierBrokenError, Context, type OwnedContext, TimeoutError }
 import { cancelSweep, TestClock } from "../testing.ts";
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("Barrier lets all go on when the last has come, round after round", async () => {

@@ -33,7 +33,7 @@ export async function cancelSweep(
   for (let step = 0; step <= steps; step++) {
     const context = Context.derive();
     const done = scenario(context, step);
-    for (let passed = 0; passed < step; passed++) await undefined;
+    for (let passed = 0; passed < step; passed++) await Promise.resolve();
     context.cancel(new Error(`cancelled at step ${step}`));
     try {
       await done;

@@ -4,7 +4,7 @@ import { Condition, Context, Mutex, type OwnedContext, TimeoutError } from "../i
 import { cancelSweep, TestClock } from "../testing.ts";
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("Condition.wait() gives the mutex away and has it back when it returns", async () => {

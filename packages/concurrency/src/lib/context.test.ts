@@ -23,7 +23,7 @@ test("Context.run() makes a context current for all that it calls and awaits, an
   const outside = Context.current();
   await Context.run(context, async () => {
     expect(Context.current()).toBe(context);
-    await undefined;
+    await Promise.resolve();
     expect(Context.current()).toBe(context);
   });
   expect(Context.current()).toBe(outside);

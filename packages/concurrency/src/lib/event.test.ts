@@ -4,7 +4,7 @@ import { Context, Event, type OwnedContext, TimeoutError } from "../index.ts";
 import { cancelSweep, TestClock } from "../testing.ts";
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("Event holds callers back until it is set, and lets all pass until it is cleared", async () => {

@@ -4,7 +4,7 @@ import { Context, Keyed, Mutex, type OwnedContext, type Permit, QueueFullError, 
 import { cancelSweep } from "../testing.ts";
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("Keyed keeps one lock for each key in use, and drops it with its last user", async () => {

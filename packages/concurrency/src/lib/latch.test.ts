@@ -5,7 +5,7 @@ import { Context, Latch, type OwnedContext, TimeoutError } from "../index.ts";
 import { cancelSweep, TestClock } from "../testing.ts";
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("Latch opens for all, in order, when it was counted down, and stays open", async () => {

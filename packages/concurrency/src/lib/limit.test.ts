@@ -7,7 +7,7 @@ test("limit() calls functions with their arguments, a few at a time", async () =
   let running = 0;
   const task = async (a: number, b: number): Promise<number> => {
     most = Math.max(most, ++running);
-    await undefined;
+    await Promise.resolve();
     running--;
     return a + b;
   };
@@ -39,7 +39,7 @@ test("limit().map() keeps the order of the items and takes them only as there is
   }
   const results = await three.map(items(), async (item, index) => {
     expect(++running).toBeLessThanOrEqual(3);
-    for (let step = 0; step < (item * 7) % 5; step++) await undefined;
+    for (let step = 0; step < (item * 7) % 5; step++) await Promise.resolve();
     running--;
     return item * index;
   });
@@ -53,7 +53,7 @@ test("[p-map#75] the first failure of limit().map() cancels the rest, and it rej
   let ended = 0;
   const mapping = two.map([0, 1, 2, 3, 4, 5], async (item, _index, context) => {
     started.push(item);
-    await undefined;
+    await Promise.resolve();
     if (item === 2) throw failure;
     await new Promise<void>((resolve) => {
       Context.after(context, () => setImmediate(resolve));

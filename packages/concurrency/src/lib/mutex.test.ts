@@ -10,7 +10,7 @@ test("Mutex lets one in at a time, in order of arrival", async () => {
     ["a", "b", "c"].map((name) =>
       mutex.run(async () => {
         log.push(`${name} in`);
-        await undefined;
+        await Promise.resolve();
         log.push(`${name} out`);
       }),
     ),
@@ -66,7 +66,7 @@ test("[effect#6910] [async-mutex#54] a mutex cancelled at any step is neither lo
     let inside = 0;
     const task = async (): Promise<void> => {
       expect(++inside).toBe(1);
-      await undefined;
+      await Promise.resolve();
       inside--;
     };
     const all = [mutex.run(task), mutex.run(task, { signal }), mutex.acquire({ signal }), mutex.run(task)];
@@ -84,7 +84,7 @@ test("an error thrown under a mutex shows the leaf and the caller of run()", asy
   const mutex = new Mutex();
   const held = await mutex.acquire();
   async function leaf(): Promise<never> {
-    await undefined;
+    await Promise.resolve();
     throw new Error("deep");
   }
   async function callerOfRun(): Promise<void> {

@@ -12,7 +12,7 @@ import {
 import { cancelSweep, TestClock } from "../testing.ts";
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("readers go in together, a writer alone, in the order in which they came", async () => {

@@ -152,5 +152,5 @@ test("a scope agrees with a naive model in any schedule", { timeout: 60_000 }, a
 
 /** Longer than any chain of microtasks here. */
 async function settled(): Promise<void> {
-  for (let step = 0; step < 20; step++) await undefined;
+  for (let step = 0; step < 20; step++) await Promise.resolve();
 }

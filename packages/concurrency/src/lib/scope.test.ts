@@ -9,13 +9,13 @@ function untilCancelled(context: Context): Promise<never> {
 }
 
 async function ticks(count: number): Promise<void> {
-  for (let tick = 0; tick < count; tick++) await undefined;
+  for (let tick = 0; tick < count; tick++) await Promise.resolve();
 }
 
 test("scope() gives what its body returns, once every task is done", async () => {
   let ended = 0;
   const value = await scope(async (s) => {
-    for (const count of [5, 1, 9]) s.spawn(() => ticks(count).then(() => ended++));
+    for (const count of [5, 1, 9]) void s.spawn(() => ticks(count).then(() => ended++));
     return await s.spawn(() => "value");
   });
   expect([value, ended]).toEqual(["value", 3]);
@@ -26,12 +26,12 @@ test("the first failure cancels the rest, and scope() rejects with it untouched 
   const causes: unknown[] = [];
   let cleanedUp = false;
   const scoped = scope(async (s) => {
-    s.spawn(async (context) => {
+    void s.spawn(async (context) => {
       await untilCancelled(context).catch((cause: unknown) => causes.push(cause));
       await ticks(10);
       cleanedUp = true;
     });
-    s.spawn(() => ticks(3).then(() => Promise.reject(failure)));
+    void s.spawn(() => ticks(3).then(() => Promise.reject(failure)));
     await untilCancelled(s.context).catch((cause: unknown) => causes.push(cause));
   });
   await expect(scoped).rejects.toBe(failure);
@@ -41,8 +41,8 @@ test("the first failure cancels the rest, and scope() rejects with it untouched 
 test("scope() keeps further failures beside the first one", async () => {
   const failures = [new Error("first"), new Error("second"), "third"];
   const scoped = scope((s) => {
-    for (const failure of failures) s.spawn(() => Promise.reject(failure));
-    s.spawn((context) => untilCancelled(context)); // obeys: no failure
+    for (const failure of failures) void s.spawn(() => Promise.reject(failure));
+    void s.spawn((context) => untilCancelled(context)); // obeys: no failure
   });
   await expect(scoped).rejects.toBe(failures[0]);
   expect(suppressed(failures[0])).toEqual(failures.slice(1));
@@ -56,7 +56,7 @@ test("a body that throws cancels its tasks, whatever join says", async () => {
     let cause: unknown;
     const scoped = scope(
       (s) => {
-        s.spawn((context) => untilCancelled(context).catch((reason: unknown) => (cause = reason)));
+        void s.spawn((context) => untilCancelled(context).catch((reason: unknown) => (cause = reason)));
         throw failure;
       },
       { join },
@@ -83,8 +83,8 @@ test('with join "any" the first success cancels the rest', async () => {
 test('with join "any" and no success scope() rejects with all failures in order', async () => {
   const scoped = scope(
     (s) => {
-      s.spawn(() => ticks(3).then(() => Promise.reject("late")));
-      s.spawn(() => Promise.reject("early"));
+      void s.spawn(() => ticks(3).then(() => Promise.reject("late")));
+      void s.spawn(() => Promise.reject("early"));
     },
     { join: "any" },
   );
@@ -96,8 +96,8 @@ test('with join "race" the first to settle decides, by success or by failure', a
   const race = (first: () => Promise<string>): Promise<string> =>
     scope(
       (s: TaskScope<string, "race">) => {
-        s.spawn((context) => untilCancelled(context));
-        s.spawn(first);
+        void s.spawn((context) => untilCancelled(context));
+        void s.spawn(first);
         return s.join();
       },
       { join: "race" },
@@ -110,9 +110,9 @@ test('with join "race" the first to settle decides, by success or by failure', a
 test('with join "settled" nothing cancels anything, and the results are kept in order', async () => {
   const results = await scope(
     (s: TaskScope<string, "settled">) => {
-      s.spawn(() => ticks(9).then(() => "slow"));
-      s.spawn(() => Promise.reject("failed"));
-      s.spawn(() => "fast");
+      void s.spawn(() => ticks(9).then(() => "slow"));
+      void s.spawn(() => Promise.reject("failed"));
+      void s.spawn(() => "fast");
       return s.join();
     },
     { join: "settled" },
@@ -132,11 +132,11 @@ test("a rejection of a task that nobody awaits is no unhandled one", async () =>
     for (const join of ["all", "any", "settled", "race"] as const) {
       const scoped = scope(
         (s) => {
-          s.spawn(() => {
+          void s.spawn(() => {
             throw new Error("at once");
           });
-          s.spawn(() => Promise.reject(new Error("soon")));
-          s.spawn(() => ticks(4).then(() => Promise.reject(new Error("later"))));
+          void s.spawn(() => Promise.reject(new Error("soon")));
+          void s.spawn(() => ticks(4).then(() => Promise.reject(new Error("later"))));
         },
         { join, limit: 2 },
       );
@@ -144,7 +144,7 @@ test("a rejection of a task that nobody awaits is no unhandled one", async () =>
     }
     const over = new TaskScope();
     await over[Symbol.asyncDispose]();
-    over.spawn(() => "too late");
+    void over.spawn(() => "too late");
     await new Promise((resolve) => setImmediate(resolve));
   } finally {
     process.off("unhandledRejection", listener);
@@ -158,7 +158,7 @@ test("scope() runs at most limit tasks at a time, in order, and starts none afte
   const scoped = scope(
     (s) => {
       for (let index = 0; index < 10; index++) {
-        s.spawn(async () => {
+        void s.spawn(async () => {
           started.push(index);
           expect(++running).toBeLessThanOrEqual(3);
           await ticks(5);
@@ -256,10 +256,10 @@ test("a scope that has ended takes no further task, and its context is over", as
 test("a task may spawn others; scope() waits for them too", async () => {
   const order: string[] = [];
   await scope((s) => {
-    s.spawn(async () => {
+    void s.spawn(async () => {
       await ticks(3);
       order.push("parent");
-      s.spawn(() => ticks(3).then(() => order.push("child")));
+      void s.spawn(() => ticks(3).then(() => order.push("child")));
     });
   });
   expect(order).toEqual(["parent", "child"]);
@@ -287,7 +287,7 @@ test("TaskScope without join() cancels its tasks when disposed, waits for them a
   let ended = false;
   {
     await using s = new TaskScope();
-    s.spawn(async (context) => {
+    void s.spawn(async (context) => {
       await untilCancelled(context).catch((reason: unknown) => (cause = reason));
       await ticks(5);
       ended = true;
@@ -299,9 +299,9 @@ test("TaskScope without join() cancels its tasks when disposed, waits for them a
 
 test("TaskScope.join() waits for all, and can be called again after more was spawned", async () => {
   await using s = new TaskScope<number, "settled">({ join: "settled" });
-  s.spawn(() => ticks(4).then(() => 1));
+  void s.spawn(() => ticks(4).then(() => 1));
   expect(await s.join()).toEqual([{ status: "fulfilled", value: 1 }]);
-  s.spawn(() => 2);
+  void s.spawn(() => 2);
   expect((await s.join()).length).toBe(2);
   expect(s.context.cancelled).toBe(false);
 });
@@ -340,7 +340,7 @@ test("a scope cancelled at any step leaves no task behind", { timeout: 20_000 },
           try {
             for (let tick = 0; tick < count; tick++) {
               Context.current().throwIfCancelled();
-              await undefined;
+              await Promise.resolve();
             }
           } finally {
             running--;
@@ -350,7 +350,7 @@ test("a scope cancelled at any step leaves no task behind", { timeout: 20_000 },
         await scope(
           async (s: TaskScope<unknown, typeof join>) => {
             leaked = s;
-            for (const count of [2, 9, 5, 0]) s.spawn(() => task(count));
+            for (const count of [2, 9, 5, 0]) void s.spawn(() => task(count));
             await s.spawn(() => scope((nested) => nested.spawn(() => task(4))));
           },
           { join, limit: 2, signal: context },

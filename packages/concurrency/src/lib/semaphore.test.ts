@@ -298,7 +298,7 @@ test("[p-limit#91] a nested wait that cannot end is rejected by name with reentr
 test("[p-limit#91] tasks that hold all permits and all wait for one more are noticed as well", async () => {
   const semaphore = new Semaphore(2, { reentry: "throw" });
   const outer = async (): Promise<string> => {
-    await undefined; // both are in before either goes on
+    await Promise.resolve(); // both are in before either goes on
     return semaphore.run(() => "inner");
   };
   const outcomes = await Promise.allSettled([semaphore.run(outer), semaphore.run(outer)]);
@@ -389,7 +389,7 @@ test("[nodejs/node#60509] fake timers of a test runner reach timeouts", async ()
 test("the stack of an error shows the caller and the task, waiting or not", async () => {
   const semaphore = new Semaphore(1);
   async function theTask(): Promise<never> {
-    await undefined;
+    await Promise.resolve();
     throw new Error("leaf");
   }
   async function theCaller(): Promise<unknown> {
@@ -428,9 +428,9 @@ test("[Effect#6910] no permit is lost or doubled, whenever a wait is cancelled",
     const semaphore = new Semaphore(2, { reentry: "ignore" });
     const held = await semaphore.acquire({ weight: 2 });
     const work = [
-      semaphore.run(async () => await undefined, { signal: context }),
-      semaphore.run(async () => await undefined, { signal: context.signal, weight: 2 }),
-      Context.run(context, () => semaphore.run(async () => await undefined)),
+      semaphore.run(async () => await Promise.resolve(), { signal: context }),
+      semaphore.run(async () => await Promise.resolve(), { signal: context.signal, weight: 2 }),
+      Context.run(context, () => semaphore.run(async () => await Promise.resolve())),
       semaphore.acquire({ signal: context }).then((permit) => permit.release()),
     ];
     queueMicrotask(() => held.release());

@@ -184,7 +184,7 @@ export async function startInOrder(
   async function startBehind(unit: ServiceUnit, gate: PromiseWithResolvers<void>): Promise<void> {
     gate.promise.catch(() => {});
     try {
-      await Promise.all(unit.dependencies.map((dependency) => gates.get(dependency)?.promise)); // undefined: not among these
+      await Promise.all(unit.dependencies.flatMap((dependency) => gates.get(dependency)?.promise ?? []));
       await start(unit);
       gate.resolve();
     } catch (error) {
@@ -211,7 +211,7 @@ export async function stopInOrder(
 
   async function stopBehind(unit: ServiceUnit, gate: PromiseWithResolvers<void>): Promise<void> {
     try {
-      await Promise.all(unit.dependents.map((dependent) => gates.get(dependent)?.promise));
+      await Promise.all(unit.dependents.flatMap((dependent) => gates.get(dependent)?.promise ?? []));
       await stop(unit);
     } catch (error) {
       errors.push(error);

@@ -230,12 +230,12 @@ test("Supervisor stops exactly what it has started, whenever it is told to stop"
       const service = (name: string, ...dependsOn: ("a" | "b")[]) => ({
         dependsOn,
         async start() {
-          await undefined;
+          await Promise.resolve();
           running.add(name);
-          await undefined;
+          await Promise.resolve();
         },
         async stop() {
-          await undefined;
+          await Promise.resolve();
           running.delete(name);
         },
       });

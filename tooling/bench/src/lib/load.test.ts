@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
@@ -18,13 +18,14 @@ async function listen(server: Pick<Server, "listen" | "address" | "once">): Prom
 test("wrk counts the answers of HTTP/1.1", { timeout: 60_000 }, async () => {
   let seen = 0;
   let posts = 0;
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     seen++;
     const body = await text(request);
     if (request.method === "POST" && body === 'a "body" ]] \\n\n' && request.headers["x-test"] === "yes") posts++;
     response.statusMessage = ""; // as some servers answer
     response.end("hello");
-  });
+  };
+  const server = createServer((request, response) => void answer(request, response));
   const url = await listen(server);
   const load = wrk({ connections: 2, headers: { "x-test": "yes" }, body: 'a "body" ]] \\n\n' });
   const { requests, failed, seconds } = await load({ url, seconds: 1 });
