@@ -210,6 +210,7 @@ export class Http3Exchange implements Exchange {
       this.#received = this.#connection.makeBuffer();
       if (this.#aborted !== undefined) this.#received.fail(this.#aborted);
       else if (this.#requestDone) this.#received.end();
+      else if (this.#answerDone) this.#received.fail(tooLate());
     }
     return this.#received;
   }
@@ -271,7 +272,7 @@ export class Http3Exchange implements Exchange {
     this.#answerDone = true;
     this.#activeAt = this.#connection.clock.now();
     this.#onAbort = undefined;
-    this.#received?.fail(new Error("The answer was complete before its request was read"));
+    this.#received?.fail(tooLate());
     this.#connection.answered();
     if (this.#requestDone) this.#connection.release(this.#stream);
   }
@@ -300,4 +301,8 @@ export class Http3Exchange implements Exchange {
 /** The error that node:http has for a peer that went away. */
 export function gone(message: string): Error {
   return Object.assign(new Error(message), { code: "ECONNRESET" });
+}
+
+function tooLate(): Error {
+  return new Error("The answer was complete before its request was read");
 }

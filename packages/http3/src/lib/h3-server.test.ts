@@ -90,6 +90,17 @@ test("the server's end of life does not wait for a client that does not answer",
   expect(listener.active).toBe(0);
 });
 
+test("a body that is read only after the answer fails, since nothing more of it will come", async () => {
+  const { listener, sink, exchanges } = await script();
+  sink.headers(7, 0, head, false);
+  exchanges[0]?.respond(200, [], "done");
+
+  const read = exchanges[0]?.body()[Symbol.asyncIterator]().next();
+
+  await expect(read).rejects.toThrow("The answer was complete before its request was read");
+  await listener.close();
+});
+
 type Move =
   | { readonly kind: "begin" | "end" | "reset" | "read" | "leave" | "answer" | "stream" | "cut"; readonly at: number }
   | { readonly kind: "data"; readonly at: number; readonly size: number };
