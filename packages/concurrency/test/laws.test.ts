@@ -1,5 +1,6 @@
 // What holds for every primitive, whatever it is for.
 import { Context, ContextKey, pool, Supervisor } from "@proj/concurrency";
+import { cancelSweep } from "@proj/concurrency/testing";
 import { expect, test } from "vitest";
 import { callers, places, rings, type Work } from "./support/primitives.ts";
 
@@ -135,6 +136,37 @@ test.each(Object.keys({ ...places, ...rings }))(
       expect(unhandled).toEqual([]);
     } finally {
       process.off("unhandledRejection", listener);
+    }
+  },
+);
+
+test.each(Object.keys(places))(
+  "[Effect-TS/effect#6910, getkyo/kyo#1826] %s, cancelled at any microtask, is lost to nobody",
+  async (name) => {
+    const place = await places[name]?.();
+    if (place === undefined) return;
+    for (let passAt = 0; passAt < 12; passAt++) {
+      await cancelSweep(
+        async (context) => {
+          place.block();
+          const entered = place.enter({ signal: context }).catch((error: unknown) => {
+            if (error !== context.cause) throw error;
+          });
+          for (let step = 0; step < passAt; step++) await Promise.resolve();
+          place.pass();
+          await entered;
+          expect(place.waiting?.() ?? 0).toBe(0);
+
+          place.block();
+          const next = place.enter({});
+          await turn();
+          place.pass();
+          await next;
+          place.block(); // takes it at once: it is free
+          place.pass();
+        },
+        { steps: 20 },
+      );
     }
   },
 );

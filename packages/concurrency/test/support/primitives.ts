@@ -158,7 +158,7 @@ export const places: Readonly<Record<string, () => Place | Promise<Place>>> = {
   "Keyed.for": () => {
     const keyed = new Keyed(() => new Mutex());
     return holding(
-      () => keyed.size - 1, // the holder uses the key
+      () => Math.max(0, keyed.size - 1), // the holder uses the key as well
       () => keyed.for("a").tryAcquire(),
       (options) => keyed.for("a").run(() => "done", options),
     );
