@@ -2,6 +2,7 @@
 import { BufferedChannel } from "./channel-buffered.ts";
 import { checkCount, describe } from "./check.ts";
 import type { Context } from "./context.ts";
+import { type ComponentStats, register } from "./registry.ts";
 
 /** How a wait can be given up. */
 export interface WaitOptions {
@@ -25,6 +26,8 @@ export interface ChannelOptions {
    * - `"error"`: rejects with a `ChannelFullError`.
    */
   readonly overflow?: Overflow | undefined;
+  /** With a name it is listed by `components()`. Default: none. */
+  readonly name?: string | undefined;
 }
 
 /** What a channel gives: an item, or the end. An item may be `undefined`; `done` tells the two apart. */
@@ -117,7 +120,7 @@ export interface Channel<T> extends AsyncIterable<T, undefined>, AsyncDisposable
  *
  * @throws TypeError, RangeError if `capacity` is not an integer of at least 0 or `Infinity`, or `overflow` is unknown.
  */
-export function channel<T>(capacity = 0, { overflow = "wait" }: ChannelOptions = {}): Channel<T> {
+export function channel<T>(capacity = 0, { overflow = "wait", name }: ChannelOptions = {}): Channel<T> {
   checkCount("create a channel", "capacity", capacity, 0, true);
   if (!overflows.includes(overflow)) {
     throw new TypeError(
@@ -127,7 +130,14 @@ export function channel<T>(capacity = 0, { overflow = "wait" }: ChannelOptions =
   if (overflow === "drop-oldest" && capacity === 0) {
     throw new RangeError('Cannot create a channel: capacity must be at least 1 with overflow "drop-oldest", got 0');
   }
-  return new BufferedChannel<T>(capacity, overflow);
+  const made: Channel<T> = new BufferedChannel<T>(capacity, overflow);
+  if (name !== undefined) register("channel", name, made, statsOf);
+  return made;
+}
+
+function statsOf(channel: Channel<unknown>): ComponentStats {
+  const { capacity, size, waitingSenders, waitingReceivers, dropped, closed } = channel;
+  return { capacity, size, waitingSenders, waitingReceivers, dropped, closed };
 }
 
 const overflows: readonly Overflow[] = ["wait", "drop-oldest", "drop-newest", "error"];

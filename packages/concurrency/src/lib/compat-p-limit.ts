@@ -3,6 +3,7 @@ import { checkCount, describe } from "./check.ts";
 import { PendingCalls } from "./compat-pending.ts";
 import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
+import { asKind } from "./registry-kind.ts";
 import { Semaphore } from "./semaphore.ts";
 
 export interface PLimitOptions {
@@ -43,7 +44,7 @@ export interface PLimitFunction {
  *
  * const limit = pLimit(2);
  * const double = async (value: number) => value * 2;
- * console.log(await Promise.all([limit(double, 1), limit(double, 2)]), await limit.map([3], double)); // [ 2, 4 ] [ 6 ]
+ * console.log(await Promise.all([limit(double, 1), limit(double, 2)]), await limit.map([3], double)); // prints: [ 2, 4 ] [ 6 ]
  * ```
  */
 export function pLimit(concurrency: number | PLimitOptions): PLimitFunction {
@@ -52,7 +53,7 @@ export function pLimit(concurrency: number | PLimitOptions): PLimitFunction {
   if (typeof rejectOnClear !== "boolean") {
     throw new TypeError(`Cannot create a limit: rejectOnClear must be a boolean, got ${describe(rejectOnClear)}`);
   }
-  const semaphore = new Semaphore(checkConcurrency(options.concurrency), { name: "pLimit" });
+  const semaphore = new Semaphore(checkConcurrency(options.concurrency), asKind("pLimit", {}));
   const pending = new PendingCalls();
 
   function run<A extends readonly unknown[], T>(f: (...args: A) => T | PromiseLike<T>, ...args: A): Promise<T> {
@@ -112,7 +113,7 @@ export function pLimit(concurrency: number | PLimitOptions): PLimitFunction {
  * import { limitFunction } from "@proj/concurrency/compat";
  *
  * const double = limitFunction(async (value: number) => value * 2, { concurrency: 1 });
- * console.log(await Promise.all([1, 2].map((value) => double(value)))); // [ 2, 4 ]
+ * console.log(await Promise.all([1, 2].map((value) => double(value)))); // prints: [ 2, 4 ]
  * ```
  */
 export function limitFunction<A extends readonly unknown[], T>(

@@ -5,6 +5,7 @@ import { PendingCalls } from "./compat-pending.ts";
 import type { Context } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
+import { asKind } from "./registry-kind.ts";
 import { Semaphore } from "./semaphore.ts";
 import { until } from "./until.ts";
 
@@ -48,9 +49,9 @@ export type PQueueTask<T> = (options: { readonly signal: AbortSignal }) => T | P
  *
  * const queue = new PQueue({ concurrency: 1 });
  * const results = queue.addAll([async () => "one", async () => "two"]);
- * console.log(queue.size, queue.pending); // 1 1
+ * console.log(queue.size, queue.pending); // prints: 1 1
  * await queue.onIdle();
- * console.log(await results); // [ 'one', 'two' ]
+ * console.log(await results); // prints: [ 'one', 'two' ]
  * ```
  */
 export class PQueue {
@@ -80,7 +81,7 @@ export class PQueue {
     this.#timeout = timeout;
     this.#clock = options.clock ?? systemClock;
     this.#isPaused = !autoStart;
-    this.#semaphore = new Semaphore(this.#permits, { name: "PQueue" });
+    this.#semaphore = new Semaphore(this.#permits, asKind("PQueue", {}));
   }
 
   /** How many tasks wait. */

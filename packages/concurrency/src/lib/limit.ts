@@ -3,6 +3,7 @@ import { runIn } from "./ambient.ts";
 import { checkCount, describe } from "./check.ts";
 import type { Context } from "./context.ts";
 import { contextFor, derive } from "./derive.ts";
+import { asKind } from "./registry-kind.ts";
 import { type AcquireOptions, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 
 /** What can be set on `limit().map()`. */
@@ -56,7 +57,7 @@ export interface Limit {
  */
 export function limit(concurrency: number, options: SemaphoreOptions = {}): Limit {
   checkCount("create a limit", "concurrency", concurrency, 1, true);
-  const semaphore = new Semaphore(concurrency, { name: "limit", ...options });
+  const semaphore = new Semaphore(concurrency, asKind("limit", options));
 
   function run<A extends readonly unknown[], T>(f: (...args: A) => T | PromiseLike<T>, ...args: A): Promise<T> {
     return semaphore.run(() => f(...args));

@@ -2,10 +2,11 @@
 import type { Clock } from "./clock.ts";
 import type { Context, Task } from "./context.ts";
 import type { Reentry } from "./reentry.ts";
+import { asKind } from "./registry-kind.ts";
 import { type AcquireOptions, type Permit, Semaphore } from "./semaphore.ts";
 
 export interface MutexOptions {
-  /** Used in error messages and warnings. Default: `"mutex"`. */
+  /** Used in error messages and warnings; with a name it is listed by `components()`. Default: `"mutex"`. */
   readonly name?: string | undefined;
   /** How many callers may wait; one more is rejected with a `QueueFullError`. Default: `Infinity`. */
   readonly maxQueue?: number | undefined;
@@ -53,9 +54,9 @@ export let takeBack: (mutex: Mutex, context: Context) => Promise<void>;
  *   });
  * }
  *
- * console.log(await Promise.all([withdraw(10), withdraw(20)])); // [ 90, 70 ]
+ * console.log(await Promise.all([withdraw(10), withdraw(20)])); // prints: [ 90, 70 ]
  * using guard = await account.acquire({ timeout: 1_000 }); // until the end of this block
- * console.log(account.locked); // true
+ * console.log(account.locked); // prints: true
  * ```
  */
 export class Mutex {
@@ -63,7 +64,7 @@ export class Mutex {
 
   /** @throws TypeError or RangeError for an option that is none */
   constructor(options: MutexOptions = {}) {
-    this.#semaphore = new Semaphore(1, { ...options, name: options.name ?? "mutex" });
+    this.#semaphore = new Semaphore(1, asKind("mutex", options));
   }
 
   get name(): string {

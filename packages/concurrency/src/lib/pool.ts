@@ -3,6 +3,7 @@ import type { WaitOptions } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { ResourcePool } from "./pool-resources.ts";
+import { register } from "./registry.ts";
 
 /** What a {@link pool} makes, and how much of it it keeps for how long. */
 export interface PoolOptions<Resource> {
@@ -18,7 +19,7 @@ export interface PoolOptions<Resource> {
    * check throws, is destroyed. Default: always.
    */
   readonly validate?: ((resource: Resource, context: Context) => boolean | PromiseLike<boolean>) | undefined;
-  /** Used in error messages. Default: `"pool"`. */
+  /** Used in error messages; with a name it is listed by `components()`. Default: `"pool"`. */
   readonly name?: string | undefined;
   /** Resources kept even when idle. Default: 0. */
   readonly min?: number | undefined;
@@ -176,5 +177,7 @@ export interface Pool<Resource> extends AsyncDisposable {
  * @throws TypeError, RangeError for options out of range.
  */
 export function pool<Resource>(options: PoolOptions<Resource>): Pool<Resource> {
-  return new ResourcePool(options);
+  const made: Pool<Resource> = new ResourcePool(options);
+  if (options.name !== undefined) register("pool", options.name, made, ({ stats }) => ({ ...stats }));
+  return made;
 }

@@ -3,8 +3,10 @@ import { currentNode } from "./ambient.ts";
 import type { Task } from "./context.ts";
 import { contextFor } from "./derive.ts";
 import type { LockOptions, MutexOptions } from "./mutex.ts";
+import { type ComponentStats, register } from "./registry.ts";
+import { asKind } from "./registry-kind.ts";
 import { type LockMode, LockReentryGuard } from "./rw-lock-reentry.ts";
-import { type Permit, Semaphore } from "./semaphore.ts";
+import { type Permit, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 
 export interface RwLockOptions extends Omit<MutexOptions, "reentry"> {
   /**
@@ -37,10 +39,10 @@ export type RwLockWaitOptions = Omit<LockOptions, "priority">;
  *
  * const read = (name: string) => lock.read(() => prices.get(name));
  * await Promise.all([read("apple"), lock.write(async () => void prices.set("apple", 2))]);
- * console.log(await read("apple")); // 2
+ * console.log(await read("apple")); // prints: 2
  *
  * using guard = await lock.acquireRead(); // until the end of this block
- * console.log(lock.readers, lock.writing); // 1 false
+ * console.log(lock.readers, lock.writing); // prints: 1 false
  * ```
  */
 export class RwLock {
@@ -50,8 +52,11 @@ export class RwLock {
   /** @throws TypeError or RangeError for an option that is none */
   constructor(options: RwLockOptions = {}) {
     const { name = "rw-lock", reentry, ...rest } = options;
-    this.#semaphore = new Semaphore(everything, { ...rest, name, reentry: "ignore" });
+    // Listed below, with its own stats; the semaphore only calls itself by the name.
+    const unlisted: SemaphoreOptions = { ...rest, name: undefined, reentry: "ignore" };
+    this.#semaphore = new Semaphore(everything, asKind(name, unlisted));
     this.#guard = LockReentryGuard.for(name, reentry);
+    if (options.name !== undefined) register("rw-lock", name, this, statsOf);
   }
 
   get name(): string {
@@ -134,6 +139,10 @@ export class RwLock {
   #hasToWait(weight: number): boolean {
     return this.#semaphore.waiting > 0 || this.#semaphore.free < weight;
   }
+}
+
+function statsOf({ readers, writing, waiting }: RwLock): ComponentStats {
+  return { readers, writing, waiting };
 }
 
 /** More readers than there can be: a writer takes the place of all. */

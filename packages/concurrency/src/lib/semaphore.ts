@@ -8,12 +8,15 @@ import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
 import { QueueFullError } from "./queue-full-error.ts";
 import { type Reentry, ReentryGuard } from "./reentry.ts";
+import { type ComponentStats, register } from "./registry.ts";
+import { kindOf } from "./registry-kind.ts";
+import { tellWait } from "./registry-waits.ts";
 import { TimeoutError } from "./timeout-error.ts";
 import { Waiter, WaitQueue } from "./wait-queue.ts";
 
 /** What can be set on a {@link Semaphore}. */
 export interface SemaphoreOptions {
-  /** Used in error messages and warnings. Default: `"semaphore"`. */
+  /** Used in error messages and warnings; with a name it is listed by `components()`. Default: `"semaphore"`. */
   readonly name?: string | undefined;
   /** How many callers may wait; one more is rejected with a `QueueFullError`. Default: `Infinity`. */
   readonly maxQueue?: number | undefined;
@@ -79,6 +82,7 @@ export interface Permit extends Disposable {
 export class Semaphore implements AsyncDisposable {
   /** As in its messages. */
   readonly name: string;
+  readonly #kind: string;
   readonly #maxQueue: number;
   readonly #clock: Clock;
   readonly #queue = new WaitQueue(() => this.#serve());
@@ -91,13 +95,16 @@ export class Semaphore implements AsyncDisposable {
   /** @throws RangeError or TypeError for a count that is none. `permits` may be 0: nobody passes until a `resize`. */
   constructor(permits: number, options: SemaphoreOptions = {}) {
     const action = "create a Semaphore";
-    const { name = "semaphore", maxQueue = Number.POSITIVE_INFINITY, reentry, clock = systemClock } = options;
+    const kind = kindOf(options, "semaphore");
+    const { name = kind, maxQueue = Number.POSITIVE_INFINITY, reentry, clock = systemClock } = options;
     this.name = name;
+    this.#kind = kind;
     this.#permits = checkCount(action, "permits", permits, 0, true);
     this.#largest = permits;
     this.#maxQueue = checkCount(action, "maxQueue", maxQueue, 0, true);
     this.#clock = clock;
     this.#guard = ReentryGuard.for(action, name, reentry);
+    if (options.name !== undefined) register(kind, name, this, statsOf);
   }
 
   /** How many permits there are, held or free. */
@@ -239,6 +246,7 @@ export class Semaphore implements AsyncDisposable {
     this.#queue.push(waiter);
     waiter.leaveWith(context);
     if (timeout !== undefined) waiter.leaveAfter(this.#clock, timeout, () => this.#timeoutError(timeout));
+    tellWait(this.#kind, this.name, this.#clock, waiter);
     return waiter;
   }
 
@@ -287,6 +295,10 @@ export class Semaphore implements AsyncDisposable {
   }
 
   readonly #closedFailure = (): ClosedError => new ClosedError(this.name);
+}
+
+function statsOf({ permits, held, waiting }: Semaphore): ComponentStats {
+  return { permits, held, waiting };
 }
 
 class HeldPermit implements Permit {

@@ -27,6 +27,8 @@ export interface SupervisorOptions<Name extends string = string> {
   readonly process?: ProcessPort | undefined;
   /** Called for all that happens. What it throws is an uncaught exception and changes nothing here. */
   readonly onEvent?: ((event: SupervisorEvent<Name>) => void) | undefined;
+  /** With a name it is listed by `components()`. Default: none. */
+  readonly name?: string | undefined;
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
 }

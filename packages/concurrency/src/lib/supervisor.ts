@@ -4,6 +4,7 @@ import { CancelledError } from "./cancelled-error.ts";
 import { Context } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor, derive, detach } from "./derive.ts";
+import { register } from "./registry.ts";
 import { RestartGroup, type RestartPlan } from "./restart-group.ts";
 import type { Service, ServiceReport, SupervisorEvent, SupervisorReport } from "./service.ts";
 import { makeUnits, type ServiceUnit, startInOrder, stopInOrder } from "./service-unit.ts";
@@ -82,6 +83,12 @@ export class Supervisor<Name extends string> implements AsyncDisposable {
     });
     this.#closing = derive({ parent: detach(currentNode(), this.#settings.clock) });
     this.#ended.promise.catch(() => {}); // whoever calls run() sees it
+    if (options.name !== undefined) {
+      register("supervisor", options.name, this as Supervisor<Name>, (supervisor) => ({
+        ready: supervisor.ready,
+        services: Object.fromEntries(supervisor.#units.map(({ name, state }) => [name, state])),
+      }));
+    }
   }
 
   /** Whether every service is running. */

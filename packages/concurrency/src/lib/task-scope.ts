@@ -6,6 +6,7 @@ import { ClosedError } from "./closed-error.ts";
 import type { Context, Task } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
+import { asKind } from "./registry-kind.ts";
 import { keepSuppressed } from "./scope-failures.ts";
 import { Semaphore } from "./semaphore.ts";
 
@@ -64,7 +65,7 @@ export let runBody: <R, T, J extends Join>(
  * await using scope = new TaskScope<number>({ join: "settled", limit: 2 });
  * for (const value of [1, 2, 3]) scope.spawn(async () => value * 2);
  * const results = await scope.join();
- * console.log(results.map((result) => result.status)); // [ 'fulfilled', 'fulfilled', 'fulfilled' ]
+ * console.log(results.map((result) => result.status)); // prints: [ 'fulfilled', 'fulfilled', 'fulfilled' ]
  * ```
  */
 export class TaskScope<T = unknown, J extends Join = "all"> implements AsyncDisposable {
@@ -92,7 +93,7 @@ export class TaskScope<T = unknown, J extends Join = "all"> implements AsyncDisp
     if (limit !== undefined) checkCount(action, "limit", limit, 1, true);
     this.name = name;
     this.#join = join;
-    this.#limit = limit === undefined ? undefined : new Semaphore(limit, { name });
+    this.#limit = limit === undefined ? undefined : new Semaphore(limit, asKind(name, {}));
     this.#node = derive({ timeout, signal, clock }, action);
   }
 
