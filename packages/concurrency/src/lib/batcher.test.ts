@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, expectTypeOf, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { batcher } from "./batcher.ts";
 import { ClosedError } from "./closed-error.ts";
 import { Context } from "./context.ts";
@@ -191,7 +192,6 @@ test("cancelled at any microtask, every caller gets its value or its reason", as
 });
 
 test("whoever loads and leaves when, each key that stays is loaded exactly once and gets its own value", async () => {
-  const { PROPERTY_RUNS = 300 } = process.env;
   const action = fc.record({ kind: fc.constantFrom("load", "load", "abort", "tick", "flush"), nth: fc.nat(20) });
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(action, { maxLength: 40 }), async (maxSize, actions) => {
@@ -224,6 +224,6 @@ test("whoever loads and leaves when, each key that stays is loaded exactly once 
       }
       expect([numbers.waiting, numbers.inFlight, clock.timers]).toEqual([0, 0, 0]);
     }),
-    { numRuns: Number(PROPERTY_RUNS) },
+    { numRuns: propertyRuns(300) },
   );
 });

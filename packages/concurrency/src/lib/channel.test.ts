@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { type Channel, channel } from "./channel.ts";
 import { ChannelClosedError, ChannelFullError } from "./channel-errors.ts";
 import { Context } from "./context.ts";
@@ -319,7 +320,6 @@ class Model {
 }
 
 test("any sequence of sends, receives, aborts and a close ends as in a model of three arrays", async () => {
-  const { PROPERTY_RUNS = 500 } = process.env;
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 3 }), fc.array(step, { maxLength: 40 }), async (capacity, steps) => {
       const model = new Model(capacity);
@@ -372,7 +372,7 @@ test("any sequence of sends, receives, aborts and a close ends as in a model of 
         expect([...outcomes].sort(byKey)).toEqual([...model.outcomes].sort(byKey));
       }
     }),
-    { numRuns: Number(PROPERTY_RUNS) },
+    { numRuns: propertyRuns(500) },
   );
 });
 

@@ -1,6 +1,7 @@
 // The tree against a model that tells everybody at once and keeps no laziness.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context, type OwnedContext } from "../index.ts";
 import { TestClock } from "../testing.ts";
 
@@ -110,6 +111,6 @@ test("a tree of contexts agrees with a naive model in any schedule", () => {
       for (const context of contexts) context[Symbol.dispose]();
       expect(clock.timers).toBe(0);
     }),
-    { numRuns: 3_000 },
+    { numRuns: propertyRuns(2_000) },
   );
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context, Event, type OwnedContext, TimeoutError } from "../index.ts";
 import { cancelSweep, TestClock } from "../testing.ts";
 
@@ -90,6 +91,6 @@ test("an event agrees with a naive model in any schedule", async () => {
       await ticks(6);
       expect(seen).toEqual(expected);
     }),
-    { numRuns: 5_000 },
+    { numRuns: propertyRuns(3_000) },
   );
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context, Keyed, Mutex, type OwnedContext, type Permit, QueueFullError, RwLock, Semaphore } from "../index.ts";
 import { cancelSweep } from "../testing.ts";
 
@@ -86,7 +87,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("abort" as const), key: fc.nat(3) }) },
 );
 
-test("keyed mutexes agree with one list for each key in any schedule", { timeout: 60_000 }, async () => {
+test("keyed mutexes agree with one list for each key in any schedule", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
       const locks = new Keyed(() => new Mutex(), { max: 3 });
@@ -136,6 +137,6 @@ test("keyed mutexes agree with one list for each key in any schedule", { timeout
         }
       }
     }),
-    { numRuns: 10_000 },
+    { numRuns: propertyRuns(3_000) },
   );
 });

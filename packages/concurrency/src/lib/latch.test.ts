@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context, Latch, type OwnedContext, TimeoutError } from "../index.ts";
 import { cancelSweep, TestClock } from "../testing.ts";
 
@@ -92,6 +93,6 @@ test("a latch agrees with a naive model in any schedule", async () => {
       await ticks(6);
       expect(seen).toEqual(expected);
     }),
-    { numRuns: 5_000 },
+    { numRuns: propertyRuns(3_000) },
   );
 });

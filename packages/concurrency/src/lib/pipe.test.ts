@@ -2,6 +2,7 @@ import { type EventEmitter, once } from "node:events";
 import { PassThrough, Readable, Writable } from "node:stream";
 import fc from "fast-check";
 import { expect, expectTypeOf, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { cancelSweep } from "./cancel-sweep.ts";
 import { channel } from "./channel.ts";
 import { Context } from "./context.ts";
@@ -492,7 +493,6 @@ test("types follow the stages", () => {
 });
 
 test("any pipe gives what the same array methods give", async () => {
-  const { PROPERTY_RUNS = 200 } = process.env;
   const stage = fc.oneof(
     fc.record({ kind: fc.constant("map" as const), concurrency: fc.integer({ min: 1, max: 4 }) }),
     fc.record({ kind: fc.constant("filter" as const), modulus: fc.integer({ min: 1, max: 4 }) }),
@@ -542,7 +542,7 @@ test("any pipe gives what the same array methods give", async () => {
         expect(await real.toArray()).toEqual(model);
       },
     ),
-    { numRuns: Number(PROPERTY_RUNS) },
+    { numRuns: propertyRuns(200) },
   );
 });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { cancelSweep } from "./cancel-sweep.ts";
 import { ClosedError } from "./closed-error.ts";
 import { Context } from "./context.ts";
@@ -442,7 +443,6 @@ test("cancelled at any microtask, no resource is lost", async () => {
 });
 
 test("whatever callers, failures and time do, the books balance and nobody is overtaken", async () => {
-  const { PROPERTY_RUNS = 300 } = process.env;
   const action = fc.record({
     kind: fc.constantFrom("acquire", "acquire", "release", "release", "discard", "abort", "tick", "evict"),
     nth: fc.nat(20),
@@ -519,6 +519,6 @@ test("whatever callers, failures and time do, the books balance and nobody is ov
         expect(clock.timers).toBe(0);
       },
     ),
-    { numRuns: Number(PROPERTY_RUNS) },
+    { numRuns: propertyRuns(300) },
   );
 });

@@ -1,12 +1,15 @@
 // The laws of the algorithms, against an exact log of what was admitted.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { fixedWindow } from "./fixed-window.ts";
 import { leakyBucket } from "./leaky-bucket.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { slidingWindow } from "./sliding-window.ts";
 import { TestClock } from "./test-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
+
+fc.configureGlobal({ numRuns: propertyRuns(100) });
 
 /** Something happens after a pause: a take of some cost. */
 const arrivals = fc.array(
@@ -234,7 +237,7 @@ for (const [name, create] of Object.entries(algorithms)) {
         expect(served).toEqual(costs.map((_cost, index) => index));
         expect(clock.timers).toBe(0);
       }),
-      { numRuns: 30 },
+      { numRuns: propertyRuns(30) },
     );
   });
 

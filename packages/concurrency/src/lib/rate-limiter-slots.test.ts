@@ -4,9 +4,12 @@ import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { fixedWindow } from "./fixed-window.ts";
 import { TestClock } from "./test-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
+
+fc.configureGlobal({ numRuns: propertyRuns(100) });
 
 test("Idle keys are forgotten before any other", async () => {
   const clock = new TestClock();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { cancelSweep } from "./cancel-sweep.ts";
 import { ringLayout } from "./ring-memory.ts";
 import { mpmcRing } from "./ring-mpmc.ts";
@@ -104,7 +105,6 @@ for (const [name, make] of Object.entries(kinds)) {
   });
 
   test(`${name}: any sequence of pushes and pops is that of an array, also where positions wrap`, () => {
-    const { PROPERTY_RUNS = 300 } = process.env;
     const action = fc.oneof(fc.uint8Array({ maxLength: 16 }), fc.constant("pop"));
     fc.assert(
       fc.property(
@@ -121,7 +121,7 @@ for (const [name, make] of Object.entries(kinds)) {
           }
         },
       ),
-      { numRuns: Number(PROPERTY_RUNS) },
+      { numRuns: propertyRuns(300) },
     );
   });
 }

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import {
   Context,
   LockUpgradeError,
@@ -168,9 +169,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("tick" as const) }) },
 );
 
-const runs = 30_000; // about three seconds
-
-test("a read-write lock agrees with a naive model in any schedule", { timeout: 60_000 }, async () => {
+test("a read-write lock agrees with a naive model in any schedule", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const lock = new RwLock();
@@ -229,6 +228,6 @@ test("a read-write lock agrees with a naive model in any schedule", { timeout: 6
         ]);
       }
     }),
-    { numRuns: runs },
+    { numRuns: propertyRuns(5_000) },
   );
 });

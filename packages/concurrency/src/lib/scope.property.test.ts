@@ -1,6 +1,7 @@
 // Scopes against a naive model, in random schedules.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context, suppressed, TaskScope } from "../index.ts";
 
 type Join = "all" | "any" | "settled" | "race";
@@ -89,9 +90,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cancel" as const) }) },
 );
 
-const runs = 10_000; // about three seconds
-
-test("a scope agrees with a naive model in any schedule", { timeout: 60_000 }, async () => {
+test("a scope agrees with a naive model in any schedule", async () => {
   const join = fc.constantFrom<Join[]>("all", "any", "settled", "race");
   const limit = fc.constantFrom(1, 2, Number.POSITIVE_INFINITY);
   await fc.assert(
@@ -146,7 +145,7 @@ test("a scope agrees with a naive model in any schedule", { timeout: 60_000 }, a
         model.tasks.map((task) => task.result?.status),
       );
     }),
-    { numRuns: runs },
+    { numRuns: propertyRuns(3_000) },
   );
 });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { channel } from "./channel.ts";
 import { ChannelClosedError } from "./channel-errors.ts";
 import type { Clock, Timer } from "./clock.ts";
@@ -208,7 +209,6 @@ test("whatever happens in whatever order, selects and plain receivers get each i
     b: fc.nat(2),
     nth: fc.nat(30),
   });
-  const { PROPERTY_RUNS = 500 } = process.env;
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 2 }), fc.array(action, { maxLength: 40 }), async (capacity, actions) => {
       const channels = [0, 1, 2].map(() => channel<number>(capacity));
@@ -255,7 +255,7 @@ test("whatever happens in whatever order, selects and plain receivers get each i
       }
       expect(got.sort()).toEqual(sent.sort());
     }),
-    { numRuns: Number(PROPERTY_RUNS) },
+    { numRuns: propertyRuns(500) },
   );
 });
 

@@ -1,6 +1,7 @@
 // The semaphore against a naive model, in random schedules.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context, type OwnedContext, type Permit, Semaphore } from "../index.ts";
 
 interface Request {
@@ -43,10 +44,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("tick" as const) }) },
 );
 
-const { CI } = process.env;
-const runs = CI ? 100_000 : 20_000; // 60 microseconds each
-
-test("a semaphore agrees with a naive model in any schedule", { timeout: 180_000 }, async () => {
+test("a semaphore agrees with a naive model in any schedule", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const semaphore = new Semaphore(4, { reentry: "ignore" });
@@ -120,7 +118,7 @@ test("a semaphore agrees with a naive model in any schedule", { timeout: 180_000
       expect([semaphore.held, semaphore.waiting, semaphore.free]).toEqual([0, 0, 4]);
       for (const [id, reason] of rejected) expect(reason).toBe(`abort ${id}`);
     }),
-    { numRuns: runs },
+    { numRuns: propertyRuns(10_000) },
   );
 });
 

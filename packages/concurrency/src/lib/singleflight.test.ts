@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { Context } from "./context.ts";
 import { ContextKey } from "./context-key.ts";
 import { singleflight } from "./singleflight.ts";
@@ -186,7 +187,6 @@ test("cancelled at any microtask, a caller gets the value or its reason and the 
 });
 
 test("any order of joins, aborts and landings ends as in a naive model", async () => {
-  const { PROPERTY_RUNS = 500 } = process.env;
   const action = fc.record({ kind: fc.constantFrom("join", "join", "abort", "land"), nth: fc.nat(12) });
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 30 }), async (actions) => {
@@ -242,6 +242,6 @@ test("any order of joins, aborts and landings ends as in a naive model", async (
       }
       for (const { outcome, expected, isOpen } of callers) if (!isOpen) expect(await outcome).toBe(expected);
     }),
-    { numRuns: Number(PROPERTY_RUNS) },
+    { numRuns: propertyRuns(500) },
   );
 });
