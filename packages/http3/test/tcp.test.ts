@@ -137,6 +137,21 @@ test("an answer without 100-continue ends the connection: the body may or may no
   expect(answer).toMatch(/^HTTP\/1.1 403 [\s\S]*connection: close/i);
 });
 
+test.each([
+  ["that never begins its TLS handshake", ""],
+  ["that begins its TLS handshake with something else", "GET / HTTP/1.1\r\n\r\n"],
+])("a client %s is disconnected, and told of once", async (_name, bytes) => {
+  const failed: ServerEvent[] = [];
+  const onEvent = (event: ServerEvent): void => void (event.kind === "connection-failed" && failed.push(event));
+  await using server = await start(() => new FastResponse("ok"), { limits: { requestTimeout: 50 }, onEvent });
+  const socket = connectTcp(server.port, "127.0.0.1");
+  socket.write(bytes);
+
+  await once(socket.resume(), "close");
+
+  expect(failed).toMatchObject([{ remoteAddress: "127.0.0.1" }]);
+});
+
 test("times that never end are no limit", async () => {
   const forever = Number.POSITIVE_INFINITY;
   const limits = { requestTimeout: forever, bodyTimeout: forever, keepAliveTimeout: forever };

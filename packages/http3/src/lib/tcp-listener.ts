@@ -88,7 +88,12 @@ export class TcpListener {
     server.removeAllListeners("stream");
     server.on("session", (session) => this.#onSession(session, limits.keepAliveTimeout, dispatch));
     server.on("sessionError", (error: Error) => this.#onFault(error, undefined));
-    server.on("tlsClientError", (error, socket) => this.#onFault(error, socket));
+    // Node hands failed handshakes, late ones included, to "clientError": its answer would wait for a handshake for ever.
+    server.removeAllListeners("tlsClientError");
+    server.on("tlsClientError", (error, socket) => {
+      this.#onFault(error, socket);
+      socket.destroy();
+    });
   }
 
   /**
