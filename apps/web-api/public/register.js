@@ -58,7 +58,7 @@ async function getPage(query, signal) {
 }
 
 function listItem({ id, name, policy, osiApproved, custom, snippet = [] }) {
-  const current = decodeURIComponent(location.hash.slice(1)) === id;
+  const current = chosenId() === id;
   const pieces = snippet.map(({ text, match }) => (match ? element("mark", {}, text) : text));
   return element(
     "li",
@@ -83,8 +83,17 @@ function tags({ policy, osiApproved, custom }) {
   );
 }
 
+/** The licence that the address names; none where it is no address of this page. */
+function chosenId() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
 async function showLicence() {
-  const id = decodeURIComponent(location.hash.slice(1));
+  const id = chosenId();
   for (const link of list.querySelectorAll("a")) {
     if (link.hash === location.hash) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");

@@ -19,12 +19,13 @@ export async function seed(
   { onProgress = () => {}, clock = systemClock }: SeedOptions = {},
 ): Promise<void> {
   const { version } = createRequire(import.meta.url)("spdx-license-list/package.json") as { version: string };
-  const known = database.prepare("SELECT version FROM seeds WHERE name = 'spdx'").get();
-  if (known?.["version"] === version) return;
+  const known = database.prepare("SELECT 1 FROM seeds WHERE name = 'spdx' AND version = ?");
+  if (known.get(version)) return;
   const { default: list } = await import("spdx-license-list/full.js"); // five megabytes, needed this once
   const licences = Object.entries(list);
   const now = new Date(clock.wall()).toISOString();
   inTransaction(database, () => {
+    if (known.get(version)) return; // another process was faster
     const insert = database.prepare(`
       INSERT INTO licences (id, name, url, osiApproved, custom, policy, notes, text, revision, createdAt, updatedAt)
       VALUES (?, ?, ?, ?, 0, 'unset', '', ?, (SELECT value FROM revision), ?, ?)
