@@ -189,6 +189,40 @@ test("every call settles once: with its result, its reason or its loss; none beg
   );
 });
 
+test("no thread is idle while another holds something that it has not begun with, in whatever order they start", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 2 }),
+      fc.array(fc.record({ thread: fc.nat(3), to: fc.constantFrom("thread" as const, "pool" as const) }), {
+        maxLength: 30,
+      }),
+      async (calls, max, concurrency, deliveries) => {
+        let running = 0;
+        const end = Promise.withResolvers<void>();
+        const slow = async () => {
+          running++;
+          await end.promise;
+        };
+        const { pool, threads, clock, settleAll } = scripted({ slow }, { threads: [1, max], concurrency, inFlight: 8 });
+        const all = Array.from({ length: calls }, () => pool.call("slow", []));
+        await clock.advance(0);
+        for (const { thread, to } of deliveries) {
+          threads[thread]?.deliver(to);
+          await clock.advance(0);
+        }
+        await settleAll();
+        expect(running).toBe(Math.min(calls, max * concurrency));
+        end.resolve();
+        await settleAll();
+        await Promise.all(all);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
 function gateOf(gates: Map<number, PromiseWithResolvers<void>>, id: number): PromiseWithResolvers<void> {
   const gate = gates.get(id) ?? Promise.withResolvers<void>();
   gates.set(id, gate);

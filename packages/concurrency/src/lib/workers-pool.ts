@@ -228,22 +228,29 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
     }
   }
 
-  /** A thread without work takes over what others hold and have not begun with: half of it, the oldest first. */
+  /** A thread that could begin with more takes over what others hold and have not begun with: half of it, the oldest first. */
   #steal(): void {
     for (const thief of this.#threads) {
-      if (!thief.isIdle || thief.held > 0) continue;
-      let victim: Thread | undefined;
-      for (const thread of this.#threads) {
-        if (thread.backlog > (victim?.backlog ?? 0)) victim = thread;
-      }
-      if (victim === undefined) return;
-      const jobs = victim.takeBack();
-      this.#stolen += jobs.length;
-      for (const job of jobs) {
-        if (thief.hasRoom) thief.give(job);
-        else this.#queue.restore(job);
+      while (thief.isIdle) {
+        const jobs = this.#takeBack();
+        if (jobs.length === 0) return;
+        this.#stolen += jobs.length;
+        for (const job of jobs) {
+          if (thief.hasRoom) thief.give(job);
+          else this.#queue.restore(job);
+        }
       }
     }
+  }
+
+  /** From the thread with the longest backlog that can give something: what was moved to a thread stays there. */
+  #takeBack(): Job[] {
+    const victims = this.#threads.filter((thread) => thread.backlog > 0).sort((a, b) => b.backlog - a.backlog);
+    for (const victim of victims) {
+      const jobs = victim.takeBack();
+      if (jobs.length > 0) return jobs;
+    }
+    return [];
   }
 
   #measure(thread: Thread): void {

@@ -51,6 +51,8 @@ export class Thread {
   #transfer: Transferable[] = [];
   /** Jobs that went by message and have not come back. */
   #mailed = 0;
+  /** Slots whose job is not its own any more, which it does not know so far. */
+  #withdrawn = 0;
   /** Cancelled jobs that still run. */
   readonly #stuck = new Map<Job, Timer>();
   #timer: Timer | undefined;
@@ -104,7 +106,7 @@ export class Thread {
 
   /** Tasks that it will not begin with before others have ended, at most. */
   get backlog(): number {
-    return this.state === "ready" ? this.held - (this.#stuck.size > 0 ? 0 : this.#settings.concurrency) : 0;
+    return this.state === "ready" ? this.held - this.#withdrawn - this.#settings.concurrency : 0;
   }
 
   /** Share of its life in which it was busy, from 0 to 1. */
@@ -204,7 +206,10 @@ export class Thread {
   /** The caller of one of its jobs has given up. */
   cancel(job: Job): void {
     const { slots } = this.#memory;
-    if (slots.withdraw(job.slot)) return; // never begun: the slot comes back when the thread has seen it
+    if (slots.withdraw(job.slot)) {
+      this.#withdrawn++; // never begun: the slot comes back when the thread has seen it
+      return;
+    }
     slots.cancel(job.slot);
     if (this.state !== "ready") return;
     this.#post(job.slot);
@@ -224,7 +229,8 @@ export class Thread {
     );
     candidates.sort((a, b) => a.id - b.id);
     const taken = candidates.slice(0, Math.ceil(candidates.length / 2)).filter((job) => slots.withdraw(job.slot));
-    for (const job of taken) job.thread = undefined; // its slot comes back when the thread has seen it
+    for (const job of taken) job.thread = undefined;
+    this.#withdrawn += taken.length;
     return taken;
   }
 
@@ -285,10 +291,11 @@ export class Thread {
     const { slots } = this.#memory;
     const answer = slots.answer(slot);
     this.#vacate(job, slot);
-    if (answer === answers.mailed) job.succeed(mail);
+    if (answer === answers.skipped) this.#withdrawn--;
+    else if (answer === answers.mailed) job.succeed(mail);
     else if (answer === answers.failed)
       job.fail(() => decodeFault(mail as Fault)); // the thread has put it together
-    else if (answer !== answers.skipped) job.succeed(slots.result(slot)); // skipped: it was taken back, or given up
+    else job.succeed(slots.result(slot));
   }
 
   #vacate(job: Job, slot = job.slot): void {
