@@ -1,9 +1,11 @@
-// OPERATIONS on one signal, and as many on one context, through every primitive: what they leave behind. Needs --expose-gc.
+// OPERATIONS on one signal, as many on one context, and as many waits that are given up, through every primitive: what they
+// leave behind. Needs --expose-gc.
 import { getEventListeners } from "node:events";
 import { Context } from "@proj/concurrency";
-import { type Place, places } from "./support/primitives.ts";
+import { type Place, places, rings } from "./support/primitives.ts";
 
 const { OPERATIONS = 100_000 } = process.env;
+const sleeping = Object.values(rings).map((make) => make());
 const made = await Promise.all(Object.values(places).map(async (make) => await make()));
 const { signal } = new AbortController();
 const context = Context.derive();
@@ -22,11 +24,25 @@ async function operate(place: Place, options: { signal: AbortSignal | Context },
   }
 }
 
+/** The place is never free: only they come and go. */
+async function giveUp(place: Place, times: number): Promise<void> {
+  place.block();
+  for (let i = 0; i < times; i++) {
+    const caller = Context.derive();
+    const entered = place.enter({ signal: caller }).catch(() => {});
+    if (i % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    caller.cancel("no longer");
+    await entered;
+  }
+  place.pass();
+}
+
 async function operateAll(times: number): Promise<void> {
   for (const place of made) {
     await operate(place, { signal }, times);
     await operate(place, { signal: context }, times);
   }
+  for (const place of [...made, ...sleeping]) await giveUp(place, times);
 }
 
 async function heap(): Promise<number> {

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { runModule } from "./support/run-module.ts";
 
-test("operations of every primitive on one signal leave one native listener at most, and no memory", async () => {
+test("operations of every primitive on one signal leave one native listener at most, and no memory, nor do waits that are given up", async () => {
   const program = join(import.meta.dirname, "laws-memory.ts");
   const flags = ["--expose-gc", "--conditions=@proj/source", "--no-warnings=ExperimentalWarning"];
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, program]);

@@ -50,6 +50,10 @@ export class RingBell {
         if (result !== undefined) return result;
         const woken = Atomics.waitAsync(this.#words, this.#epoch, epoch);
         if (woken.async) await stayAlive(until(context, woken.value));
+      } catch (error) {
+        // What nobody waits for any longer would stay with the platform until the next record. Others look once more.
+        Atomics.notify(this.#words, this.#epoch);
+        throw error;
       } finally {
         this.#leave();
       }
