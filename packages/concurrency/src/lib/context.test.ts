@@ -314,3 +314,9 @@ test("Context refuses bad options by name", () => {
   // @ts-expect-error: not a function
   expect(() => Context.after(Context.derive(), 5)).toThrow(/callback must be a function, got 5/);
 });
+
+test("The error of a deadline tells the timeout that was asked for, on a real clock too", () => {
+  const context = Context.derive({ timeout: 0.125 });
+  while (!context.cancelled);
+  expect(context.cause).toMatchObject({ message: "The deadline of 0.125 ms passed", timeoutMs: 0.125 });
+});

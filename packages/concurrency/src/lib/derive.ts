@@ -42,8 +42,14 @@ export function derive(options: DeriveOptions, action = "derive a context"): Con
     else own = Math.min(own, clock.now() + source.remaining);
   }
   if (options.deadline !== undefined) own = Math.min(own, checkDeadline(action, options.deadline));
-  const { timeout } = options;
-  if (timeout !== undefined) own = Math.min(own, clock.now() + checkDuration(action, "timeout", timeout));
+  let length: number | undefined; // of `own`, where it is known
+  if (options.timeout !== undefined) {
+    const end = clock.now() + checkDuration(action, "timeout", options.timeout);
+    if (end < own) {
+      own = end;
+      length = options.timeout;
+    }
+  }
 
   return new ContextNode({
     clock,
@@ -51,7 +57,7 @@ export function derive(options: DeriveOptions, action = "derive a context"): Con
     parent: parent.isRoot ? undefined : parent, // what never ends need not be listened to
     source,
     deadline: Math.min(own, deadline),
-    timeout: own < deadline ? Math.max(0, own - clock.now()) : undefined,
+    timeout: own < deadline ? (length ?? Math.max(0, own - clock.now())) : undefined,
   });
 }
 
