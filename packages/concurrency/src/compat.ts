@@ -11,5 +11,13 @@ export {
   withTimeout,
 } from "./lib/compat-async-mutex.ts";
 export { limitFunction, type PLimitFunction, type PLimitOptions, pLimit } from "./lib/compat-p-limit.ts";
-export { type PMapOptions, pMap, pMapSkip, pMapStop } from "./lib/compat-p-map.ts";
+export {
+  type PMapInput,
+  type PMapMapper,
+  type PMapOptions,
+  type PMapped,
+  pMap,
+  pMapSkip,
+  pMapStop,
+} from "./lib/compat-p-map.ts";
 export { PQueue, type PQueueAddOptions, type PQueueOptions, type PQueueTask } from "./lib/compat-p-queue.ts";

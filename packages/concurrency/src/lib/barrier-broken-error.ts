@@ -6,12 +6,14 @@
  *
  * @example
  * ```ts
- * import { Barrier, BarrierBrokenError } from "@proj/concurrency";
+ * import { Barrier, BarrierBrokenError, Context } from "@proj/concurrency";
  *
  * const barrier = new Barrier(3);
  * const first = barrier.wait().catch((error: unknown) => error);
- * await barrier.wait({ timeout: 0 }).catch(() => {}); // the second gives up, so the first cannot go on either
- * console.log((await first) instanceof BarrierBrokenError, barrier.broken); // true true
+ * const leaver = Context.derive();
+ * barrier.wait({ signal: leaver }).catch(() => {});
+ * leaver.cancel(); // the second gives up, so the first cannot go on either
+ * console.log((await first) instanceof BarrierBrokenError, barrier.broken); // prints: true true
  * ```
  */
 export class BarrierBrokenError extends Error {

@@ -25,10 +25,11 @@ import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiti
  *   }
  * }
  * await Promise.all([party("a"), party("b")]);
- * console.log(log.map((entry) => entry[1]).join("")); // 1122
+ * console.log(log.map((entry) => entry[1]).join("")); // prints: 1122
  * ```
  */
 export class Barrier {
+  /** How many have to come. */
   readonly parties: number;
   readonly #room: WaitingRoom;
   #round: Round = { broken: false };
@@ -39,6 +40,7 @@ export class Barrier {
     this.#room = new WaitingRoom("barrier", options, () => this.#break());
   }
 
+  /** As in the options; `"barrier"` without one. */
   get name(): string {
     return this.#room.name;
   }

@@ -2,7 +2,10 @@
 import { currentNode } from "./ambient.ts";
 import { describe } from "./check.ts";
 import { systemClock } from "./clock.ts";
+import { keepingAlive } from "./compat-clock.ts";
 import { Waiter, WaitQueue } from "./wait-queue.ts";
+
+const clock = keepingAlive(systemClock);
 
 /** How long to wait, and what to reject with after that. */
 export interface Patience {
@@ -80,7 +83,7 @@ export class MutexLine {
     context.throwIfCancelled();
     queue.push(waiter);
     waiter.leaveWith(context);
-    if (patience !== undefined) waiter.leaveAfter(systemClock, patience.timeout, () => patience.error);
+    if (patience !== undefined) waiter.leaveAfter(clock, patience.timeout, () => patience.error);
     this.#dispatch();
     return waiter;
   }

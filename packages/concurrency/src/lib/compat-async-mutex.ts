@@ -62,9 +62,9 @@ let hurryMutex: (mutex: Mutex, patience: Patience) => Mutex;
  *
  * const semaphore = new Semaphore(2);
  * const [value, release] = await semaphore.acquire();
- * console.log(value, semaphore.getValue()); // 2 1
+ * console.log(value, semaphore.getValue()); // prints: 2 1
  * release();
- * console.log(await semaphore.runExclusive((value) => `one of ${value}`)); // one of 2
+ * console.log(await semaphore.runExclusive((value) => `one of ${value}`)); // prints: one of 2
  * ```
  */
 export class Semaphore implements SemaphoreInterface {
@@ -141,7 +141,7 @@ export class Semaphore implements SemaphoreInterface {
  * const release = await mutex.acquire();
  * const later = mutex.runExclusive(() => "free again");
  * release();
- * console.log(await later, mutex.isLocked()); // free again false
+ * console.log(await later, mutex.isLocked()); // prints: free again false
  * ```
  */
 export class Mutex implements MutexInterface {
@@ -198,7 +198,7 @@ export class Mutex implements MutexInterface {
  * const release = await mutex.acquire();
  * const error = await withTimeout(mutex, 5).acquire().catch((error: unknown) => error);
  * release();
- * console.log(error === E_TIMEOUT, mutex.isLocked()); // true false
+ * console.log(error === E_TIMEOUT, mutex.isLocked()); // prints: true false
  * ```
  */
 export function withTimeout(sync: Mutex, timeout: number, timeoutError?: Error): Mutex;
@@ -220,7 +220,7 @@ export function withTimeout(sync: Mutex | Semaphore, timeout: number, error = E_
  * const mutex = new Mutex();
  * await mutex.acquire();
  * const error = await tryAcquire(mutex).acquire().catch((error: unknown) => error);
- * console.log(error === E_ALREADY_LOCKED); // true
+ * console.log(error === E_ALREADY_LOCKED); // prints: true
  * ```
  */
 export function tryAcquire(sync: Mutex, alreadyAcquiredError?: Error): Mutex;

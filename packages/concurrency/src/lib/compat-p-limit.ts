@@ -6,6 +6,7 @@ import { derive } from "./derive.ts";
 import { asKind } from "./registry-kind.ts";
 import { Semaphore } from "./semaphore.ts";
 
+/** How many calls {@link pLimit} lets run. */
 export interface PLimitOptions {
   /** How many calls may run at a time; an integer of at least 1, or `Infinity`. */
   readonly concurrency: number;

@@ -9,6 +9,7 @@ export const pMapSkip: unique symbol = Symbol("skip");
 /** Given by a mapper: the result ends before this item, as by `break` in a loop. */
 export const pMapStop: unique symbol = Symbol("stop");
 
+/** How {@link pMap} goes about it. */
 export interface PMapOptions {
   /** How many mappers may run at a time; an integer of at least 1, or `Infinity`. Default: `Infinity`. */
   readonly concurrency?: number | undefined;
@@ -21,9 +22,12 @@ export interface PMapOptions {
   readonly signal?: AbortSignal | Context | undefined;
 }
 
-type Input<Item> = Iterable<Item | PromiseLike<Item>> | AsyncIterable<Item | PromiseLike<Item>>;
-type Mapper<Item, T> = (item: Item, index: number) => T | PromiseLike<T>;
-type Mapped<T> = Exclude<T, typeof pMapSkip | typeof pMapStop>;
+/** What can be mapped. */
+export type PMapInput<Item> = Iterable<Item | PromiseLike<Item>> | AsyncIterable<Item | PromiseLike<Item>>;
+/** Called for each item. */
+export type PMapMapper<Item, T> = (item: Item, index: number) => T | PromiseLike<T>;
+/** What a mapper gives, without the two symbols. */
+export type PMapped<T> = Exclude<T, typeof pMapSkip | typeof pMapStop>;
 
 /**
  * The surface of p-map 7 (its `pMap` alone), for code that moves over one import at a time; new code is better served by
@@ -37,14 +41,14 @@ type Mapped<T> = Exclude<T, typeof pMapSkip | typeof pMapStop>;
  * import { pMap, pMapSkip } from "@proj/concurrency/compat";
  *
  * const halves = await pMap([1, 2, 3, 4], async (n) => (n % 2 === 0 ? n / 2 : pMapSkip), { concurrency: 2 });
- * console.log(halves); // [ 1, 2 ]
+ * console.log(halves); // prints: [ 1, 2 ]
  * ```
  */
 export async function pMap<Item, T>(
-  input: Input<Item>,
-  mapper: Mapper<Item, T>,
+  input: PMapInput<Item>,
+  mapper: PMapMapper<Item, T>,
   options: PMapOptions = {},
-): Promise<Mapped<T>[]> {
+): Promise<PMapped<T>[]> {
   const { concurrency = Number.POSITIVE_INFINITY, stopOnError = true, signal } = options;
   checkCount("map", "concurrency", concurrency, 1, true);
   if (typeof mapper !== "function") {
@@ -61,7 +65,7 @@ export async function pMap<Item, T>(
       void mapping.feed();
     });
     // The mapping has left the two symbols out.
-    return results as Mapped<T>[];
+    return results as PMapped<T>[];
   } finally {
     leave?.[Symbol.dispose]();
   }
@@ -69,7 +73,7 @@ export async function pMap<Item, T>(
 
 class Mapping<Item, T> {
   readonly #source: Source<Item>;
-  readonly #mapper: Mapper<Item, T>;
+  readonly #mapper: PMapMapper<Item, T>;
   readonly #concurrency: number;
   readonly #stopOnError: boolean;
   readonly #resolve: (results: unknown[]) => void;
@@ -85,7 +89,7 @@ class Mapping<Item, T> {
 
   constructor(
     source: Source<Item>,
-    mapper: Mapper<Item, T>,
+    mapper: PMapMapper<Item, T>,
     concurrency: number,
     stopOnError: boolean,
     resolve: (results: unknown[]) => void,
@@ -183,7 +187,7 @@ class Mapping<Item, T> {
 
 type Source<Item> = Iterator<Item | PromiseLike<Item>> | AsyncIterator<Item | PromiseLike<Item>>;
 
-function iterate<Item>(input: Input<Item>): Source<Item> {
+function iterate<Item>(input: PMapInput<Item>): Source<Item> {
   const iterable: Partial<AsyncIterable<Item> & Iterable<Item>> = Object(input ?? {});
   const source = iterable[Symbol.asyncIterator]?.() ?? iterable[Symbol.iterator]?.();
   if (source !== undefined) return source;

@@ -1,6 +1,7 @@
 // The common surface of p-queue over a Semaphore.
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { type Clock, systemClock, type Timer } from "./clock.ts";
+import { keepingAlive } from "./compat-clock.ts";
 import { PendingCalls } from "./compat-pending.ts";
 import type { Context } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
@@ -9,6 +10,7 @@ import { asKind } from "./registry-kind.ts";
 import { Semaphore } from "./semaphore.ts";
 import { until } from "./until.ts";
 
+/** How many tasks a {@link PQueue} runs, and how fast. */
 export interface PQueueOptions {
   /** How many tasks may run at a time. Default: `Infinity`. */
   readonly concurrency?: number | undefined;
@@ -24,6 +26,7 @@ export interface PQueueOptions {
   readonly clock?: Clock | undefined;
 }
 
+/** How one task stands in the line. */
 export interface PQueueAddOptions {
   /** Higher goes first; equal ones in order of arrival. Default: 0. */
   readonly priority?: number | undefined;
@@ -79,7 +82,7 @@ export class PQueue {
     this.#intervalCap = interval === 0 ? never : checkCount(action, "intervalCap", intervalCap, 1, true);
     if (timeout !== undefined) checkDuration(action, "timeout", timeout);
     this.#timeout = timeout;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = keepingAlive(options.clock ?? systemClock);
     this.#isPaused = !autoStart;
     this.#semaphore = new Semaphore(this.#permits, asKind("PQueue", {}));
   }
@@ -225,7 +228,6 @@ export class PQueue {
   #openInterval(): void {
     if (this.#intervalCap === Number.POSITIVE_INFINITY || this.pending === 0) return;
     this.#intervalTimer ??= this.#clock.setTimeout((queue) => queue.#nextInterval(), this.#interval, this as PQueue);
-    if (this.size > 0) this.#intervalTimer.ref(); // a process must not end before what it has queued
   }
 
   #nextInterval(): void {

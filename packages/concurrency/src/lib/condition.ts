@@ -28,7 +28,7 @@ import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiti
  *   items.push("first");
  *   filled.notify();
  * });
- * console.log(await taking); // first
+ * console.log(await taking); // prints: first
  * ```
  */
 export class Condition {
@@ -41,6 +41,7 @@ export class Condition {
     this.#room = new WaitingRoom("condition", options);
   }
 
+  /** As in the options; `"condition"` without one. */
   get name(): string {
     return this.#room.name;
   }

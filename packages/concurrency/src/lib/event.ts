@@ -14,7 +14,7 @@ import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiti
  * const ready = new Event({ name: "ready" });
  * const waiting = ready.wait({ timeout: 5_000 }).then(() => "went on");
  * ready.set();
- * console.log(await waiting, ready.isSet); // went on true
+ * console.log(await waiting, ready.isSet); // prints: went on true
  * ```
  */
 export class Event {
@@ -25,6 +25,7 @@ export class Event {
     this.#room = new WaitingRoom("event", options);
   }
 
+  /** As in the options; `"event"` without one. */
   get name(): string {
     return this.#room.name;
   }

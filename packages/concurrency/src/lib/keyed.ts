@@ -14,6 +14,7 @@ export interface Lockable<Options> {
   run<T>(task: Task<T>, options?: Options): Promise<T>;
 }
 
+/** How many keys a {@link Keyed} has at a time. */
 export interface KeyedOptions {
   /** How many keys may be in use at a time; one more is refused with a `QueueFullError`. Default: `Infinity`. */
   readonly max?: number | undefined;
@@ -36,13 +37,14 @@ export interface KeyedOptions {
  * const order: string[] = [];
  * const deposit = (account: string) => accounts.for(account).run(async () => void order.push(account));
  * await Promise.all([deposit("a"), deposit("a"), deposit("b")]);
- * console.log(order, accounts.size); // [ 'a', 'b', 'a' ] 0
+ * console.log(order, accounts.size); // prints: [ 'a', 'b', 'a' ] 0
  *
  * const tables = new Keyed((name: string) => new RwLock({ name }));
- * console.log(await tables.use("users", (lock) => lock.read(() => lock.name))); // users
+ * console.log(await tables.use("users", (lock) => lock.read(() => lock.name))); // prints: users
  * ```
  */
 export class Keyed<T, Key = unknown> {
+  /** As in the options; `"keyed"` without one. */
   readonly name: string;
   readonly #make: (key: Key) => T;
   readonly #max: number;

@@ -16,7 +16,7 @@ import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiti
  * const waiting = started.wait().then(() => "both have started");
  * started.countDown();
  * started.countDown();
- * console.log(await waiting, started.count); // both have started 0
+ * console.log(await waiting, started.count); // prints: both have started 0
  * ```
  */
 export class Latch {
@@ -29,6 +29,7 @@ export class Latch {
     this.#room = new WaitingRoom("latch", options);
   }
 
+  /** As in the options; `"latch"` without one. */
   get name(): string {
     return this.#room.name;
   }

@@ -5,6 +5,7 @@ import type { Reentry } from "./reentry.ts";
 import { asKind } from "./registry-kind.ts";
 import { type AcquireOptions, type Permit, Semaphore } from "./semaphore.ts";
 
+/** How a {@link Mutex} behaves. */
 export interface MutexOptions {
   /** Used in error messages and warnings; with a name it is listed by `components()`. Default: `"mutex"`. */
   readonly name?: string | undefined;
@@ -67,6 +68,7 @@ export class Mutex {
     this.#semaphore = new Semaphore(1, asKind("mutex", options));
   }
 
+  /** As in the options; `"mutex"` without one. */
   get name(): string {
     return this.#semaphore.name;
   }

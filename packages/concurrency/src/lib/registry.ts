@@ -40,7 +40,8 @@ const collected = new FinalizationRegistry<Entry>((entry) => entries.delete(entr
  * const cache = new Cache();
  * using listing = register("cache", "users", cache, ({ entries }) => ({ size: entries.size }));
  * cache.entries.set("a", "b");
- * console.log(components("cache")); // prints: [ { kind: 'cache', name: 'users', stats: { size: 1 }, error: undefined } ]
+ * console.log(components("cache").map(({ name, stats }) => ({ name, stats })));
+ * // prints: [ { name: 'users', stats: { size: 1 } } ]
  * ```
  */
 export function register<C extends object>(

@@ -10,7 +10,7 @@
  *
  * const lock = new RwLock({ name: "table" });
  * const error = await lock.read(() => lock.write(() => "never")).catch((error: unknown) => error);
- * console.log(error instanceof LockUpgradeError && error.lock); // table
+ * console.log(error instanceof LockUpgradeError && error.lock); // prints: table
  * ```
  */
 export class LockUpgradeError extends Error {

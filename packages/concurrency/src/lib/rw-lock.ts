@@ -8,6 +8,7 @@ import { asKind } from "./registry-kind.ts";
 import { type LockMode, LockReentryGuard } from "./rw-lock-reentry.ts";
 import { type Permit, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 
+/** How a {@link RwLock} behaves. */
 export interface RwLockOptions extends Omit<MutexOptions, "reentry"> {
   /**
    * What happens when a task within `read` or `write` waits for the lock that it holds itself: a warning once per lock, a
@@ -59,6 +60,7 @@ export class RwLock {
     if (options.name !== undefined) register("rw-lock", name, this, statsOf);
   }
 
+  /** As in the options; `"rw-lock"` without one. */
   get name(): string {
     return this.#semaphore.name;
   }

@@ -15,7 +15,7 @@ const later = new WeakMap<object, unknown[]>();
  *   s.spawn(async () => Promise.reject(new Error("first")));
  *   s.spawn(async () => Promise.reject(new Error("second")));
  * }).catch((error: Error) => error);
- * console.log(error, suppressed(error)); // Error: first … [ Error: second … ]
+ * console.log(String(error), suppressed(error).map(String)); // prints: Error: first [ 'Error: second' ]
  * ```
  */
 export function suppressed(error: unknown): readonly unknown[] {

@@ -33,10 +33,10 @@ import { type Join, runBody, type ScopeOptions, TaskScope } from "./task-scope.t
  *   },
  *   { timeout: 2_000 },
  * );
- * console.log(user, cart); // { id: 7, seen: false } [ 'cart of 7' ]
+ * console.log(user, cart); // prints: { id: 7, seen: false } [ 'cart of 7' ]
  *
  * const fastest = await scope((s) => Promise.any(["a", "b"].map((mirror) => s.spawn(async () => mirror))), { join: "any" });
- * console.log(fastest); // a
+ * console.log(fastest); // prints: a
  * ```
  */
 export async function scope<R, T = unknown, J extends Join = "all">(

@@ -26,6 +26,7 @@ export type Joined<J extends Join, T> = J extends "all"
     ? PromiseSettledResult<T>[]
     : T;
 
+/** How tasks of a scope run and end. */
 export interface ScopeOptions<J extends Join = "all"> {
   /** When the rest is cancelled, and what counts as a failure of the scope. Default: `"all"`. */
   readonly join?: J | undefined;
@@ -62,13 +63,14 @@ export let runBody: <R, T, J extends Join>(
  * ```ts
  * import { TaskScope } from "@proj/concurrency";
  *
- * await using scope = new TaskScope<number>({ join: "settled", limit: 2 });
+ * await using scope = new TaskScope<number, "settled">({ join: "settled", limit: 2 });
  * for (const value of [1, 2, 3]) scope.spawn(async () => value * 2);
  * const results = await scope.join();
- * console.log(results.map((result) => result.status)); // prints: [ 'fulfilled', 'fulfilled', 'fulfilled' ]
+ * console.log(results.map(({ status }) => status)); // prints: [ 'fulfilled', 'fulfilled', 'fulfilled' ]
  * ```
  */
 export class TaskScope<T = unknown, J extends Join = "all"> implements AsyncDisposable {
+  /** As in the options; `"scope"` without one. */
   readonly name: string;
   readonly #join: Join;
   readonly #node: ContextNode;
@@ -114,39 +116,38 @@ export class TaskScope<T = unknown, J extends Join = "all"> implements AsyncDisp
    * @throws ClosedError, as a rejection, when the scope is over
    */
   spawn<R extends T>(task: Task<R>): Promise<R> {
-    const child: Child = { done: undefined, failed: false };
-    const done = this.#closed ? this.#refuse(child) : this.#run(task, child, this.#spawned++);
-    child.done = done;
-    if (child.failed) done.catch(ignore);
+    if (this.#closed) {
+      const refused = this.#refuse();
+      refused.catch(ignore);
+      return refused;
+    }
+    const index = this.#spawned++;
+    this.#active++;
+    // No async function in between: this is what a task costs, and `then` leads the stack of its error to the caller.
+    const done: Promise<R> = this.#start(task).then(
+      this.#join === "all" ? this.#onDone : (value) => this.#onSuccess(value, index),
+      (error) => {
+        // A handler, but only now: with one more from the start, the stack of the error would have ended here.
+        done.catch(ignore);
+        this.#onFailure(error, index);
+        throw error;
+      },
+    );
     return done;
   }
 
-  async #run<R extends T>(task: Task<R>, child: Child, index: number): Promise<R> {
-    this.#active++;
+  #start<R>(task: Task<R>): Promise<R> {
     const node = this.#node;
+    if (this.#limit !== undefined) return this.#limit.run(task, { signal: node });
     try {
-      let value: R;
-      if (this.#limit !== undefined) {
-        value = await this.#limit.run(task, { signal: node });
-      } else {
-        if (node.cancelled) throw node.cause;
-        value = await (currentNode() === node ? task(node) : runIn(node, task, node));
-      }
-      if (this.#join !== "all") this.#onSuccess(value, index);
-      return value;
+      if (node.cancelled) return Promise.reject(node.cause);
+      return Promise.resolve(currentNode() === node ? task(node) : runIn(node, task, node));
     } catch (error) {
-      // A handler, but only now: with one more reaction on the promise, the stack of this error would have ended here.
-      child.failed = true;
-      child.done?.catch(ignore);
-      this.#onFailure(error, index);
-      throw error;
-    } finally {
-      if (--this.#active === 0) this.#idle?.resolve();
+      return Promise.reject(error);
     }
   }
 
-  async #refuse(child: Child): Promise<never> {
-    child.failed = true;
+  async #refuse(): Promise<never> {
     throw new ClosedError(this.name);
   }
 
@@ -207,19 +208,27 @@ export class TaskScope<T = unknown, J extends Join = "all"> implements AsyncDisp
     }
   }
 
-  #onSuccess(value: T, index: number): void {
+  /** Bound, so that a task which is one of `"all"` needs no closure. */
+  readonly #onDone = <R>(value: R): R => {
+    if (--this.#active === 0) this.#idle?.resolve();
+    return value;
+  };
+
+  #onSuccess<R extends T>(value: R, index: number): R {
     if (this.#join === "settled") {
       this.#results[index] = { status: "fulfilled", value };
     } else if (this.#end === undefined) {
       this.#end = { kind: "won", value };
       this.#node.cancel();
     }
+    return this.#onDone(value);
   }
 
   #onFailure(error: unknown, index: number): void {
     if (this.#join === "settled") this.#results[index] = { status: "rejected", reason: error };
     else if (this.#join === "any") this.#failures.push(error);
     else this.#fail(error);
+    this.#onDone(undefined);
   }
 
   /** The first failure ends the scope, unless somebody has won already. */
@@ -261,11 +270,6 @@ export class TaskScope<T = unknown, J extends Join = "all"> implements AsyncDisp
 }
 
 type End = { readonly kind: "failed"; readonly error: unknown } | { readonly kind: "won"; readonly value: unknown };
-
-interface Child {
-  done: Promise<unknown> | undefined;
-  failed: boolean;
-}
 
 const joins: ReadonlySet<string> = new Set<Join>(["all", "any", "settled", "race"]);
 
