@@ -1,6 +1,7 @@
 import * as peer from "async-mutex";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import * as ours from "../compat.ts";
 import { Context } from "../index.ts";
 
@@ -62,7 +63,7 @@ test("Semaphore leaves the same trace as async-mutex's in any schedule", { timeo
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
       expect(await trace(ours, steps)).toEqual(await trace(peer, steps));
     }),
-    { numRuns: 400 },
+    { numRuns: propertyRuns(400) },
   );
 });
 

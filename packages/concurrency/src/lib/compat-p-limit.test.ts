@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import fc from "fast-check";
 import peer from "p-limit";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { limitFunction, pLimit } from "../compat.ts";
 import { Context } from "../index.ts";
 
@@ -54,7 +55,7 @@ test("pLimit() leaves the same trace as p-limit in any schedule", { timeout: 60_
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
       expect(await trace(pLimit, steps)).toEqual(await trace(peer, steps));
     }),
-    { numRuns: 300 },
+    { numRuns: propertyRuns(300) },
   );
 });
 

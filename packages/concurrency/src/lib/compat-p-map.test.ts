@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import peer, { pMapSkip as peerSkip, pMapStop as peerStop } from "p-map";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { pMap, pMapSkip, pMapStop } from "../compat.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -50,7 +51,7 @@ test("pMap() leaves the same trace as p-map for any items", { timeout: 60_000 },
       const ours = await trace({ map: pMap, skip: pMapSkip, stop: pMapStop }, items, options, isAsync);
       expect(ours).toEqual(await trace({ map: peer, skip: peerSkip, stop: peerStop }, items, options, isAsync));
     }),
-    { numRuns: 400 },
+    { numRuns: propertyRuns(400) },
   );
 });
 

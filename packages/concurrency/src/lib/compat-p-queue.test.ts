@@ -3,6 +3,7 @@ import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import Peer from "p-queue";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { PQueue } from "../compat.ts";
 import { TimeoutError } from "../index.ts";
 import { TestClock } from "../testing.ts";
@@ -72,7 +73,7 @@ test("PQueue leaves the same trace as p-queue in any schedule", { timeout: 60_00
       const options = { concurrency: 2, autoStart };
       expect(await trace(new PQueue(options), steps)).toEqual(await trace(new Peer(options), steps));
     }),
-    { numRuns: 300 },
+    { numRuns: propertyRuns(300) },
   );
 });
 

@@ -1,6 +1,7 @@
 // The scheduler against a model: both sides run here, the test decides when messages arrive and which thread dies.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { TestClock } from "./test-clock.ts";
 import { ThreadMemory } from "./worker-memory.ts";
 import type { Batch, PoolMessage, ThreadMessage } from "./worker-protocol.ts";
@@ -185,7 +186,7 @@ test("every call settles once: with its result, its reason or its loss; none beg
         expect(clock.timers).toBe(0);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: propertyRuns(300) },
   );
 });
 
@@ -219,7 +220,7 @@ test("no thread is idle while another holds something that it has not begun with
         await Promise.all(all);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: propertyRuns(300) },
   );
 });
 
