@@ -31,7 +31,7 @@ export const benchmarks = [
         const { scope } = await import("@proj/concurrency");
         return () =>
           scope((s) => {
-            for (let i = 0; i < tasks; i++) s.spawn(task);
+            for (let i = 0; i < tasks; i++) void s.spawn(task);
             return tasks;
           });
       },
