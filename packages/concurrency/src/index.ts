@@ -9,9 +9,8 @@ export {
   channel,
   type Overflow,
   type Received,
-  type WaitOptions,
 } from "./lib/channel.ts";
-export { ChannelClosedError, ChannelFullError } from "./lib/channel-errors.ts";
+export { ChannelFullError } from "./lib/channel-full-error.ts";
 export { type Clock, systemClock, type Timer } from "./lib/clock.ts";
 export { ClosedError } from "./lib/closed-error.ts";
 export { Condition } from "./lib/condition.ts";
@@ -94,4 +93,5 @@ export type { SupervisorOptions } from "./lib/supervisor-options.ts";
 export { type Join, type Joined, type ScopeOptions, TaskScope } from "./lib/task-scope.ts";
 export { TimeoutError } from "./lib/timeout-error.ts";
 export { type TokenBucketOptions, type TokenBucketSpec, tokenBucket } from "./lib/token-bucket.ts";
+export type { WaitOptions } from "./lib/wait-options.ts";
 export type { WaitedForOptions, WaitForOptions } from "./lib/waiting-room.ts";

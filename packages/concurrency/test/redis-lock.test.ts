@@ -67,7 +67,7 @@ test("A holder that stands still past its lease is refused by its fencing number
   await lease.release();
 });
 
-test("A lock whose holder was killed is free after the time to live", async () => {
+test("[bottleneck#115] A lock whose holder was killed is free after the time to live", async () => {
   await using redis = await startRedis();
   await using connected = await connectIoRedis(redis.url);
   const program = new URL("./redis-lock-process.ts", import.meta.url).pathname;
@@ -303,10 +303,12 @@ test("The task runs in the context of its lease, which ends with the caller's", 
 
 test("Misuse is told at once, with the option and the value", async () => {
   const client = { eval: async () => [], evalsha: async () => [] };
-  expect(() => redisLock(client, "key", { ttl: 99 })).toThrow(/ttl must be at least 100 ms, got 99/);
+  expect(() => redisLock(client, "key", { ttl: 99 })).toThrow(/ttl must be an integer of at least 100, got 99/);
   expect(() => redisLock(client, 1 as never)).toThrow(/key must be a string, got 1/);
   expect(() => redisLock(client, "key", { poll: -1 })).toThrow(/poll must be a positive number, got -1/);
-  expect(() => redisSemaphore(client, "key", { permits: 0 })).toThrow(/permits must be a positive integer, got 0/);
+  expect(() => redisSemaphore(client, "key", { permits: 0 })).toThrow(
+    /permits must be an integer of at least 1, got 0/,
+  );
   await expect(redisLock(client, "key").acquire({ timeout: -1 })).rejects.toThrow(/timeout must be 0 ms or more/);
 });
 

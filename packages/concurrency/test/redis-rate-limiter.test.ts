@@ -159,7 +159,7 @@ async function processOf(redis: RedisServer): Promise<number> {
   return Number(/process_id:(\d+)/.exec(info)?.[1]);
 }
 
-test("Without an answer in time the option decides: a local bucket, all, or nobody; then at once", async () => {
+test("[node-rate-limiter-flexible#335] Without an answer in time the option decides: a local bucket, all, or nobody; then at once", async () => {
   await using redis = await startRedis();
   for (const [onError, expected] of [
     ["local", [0, 0, 1_800_000]],
@@ -196,7 +196,7 @@ test("A slow server is asked again after a pause, and decides again when it answ
   });
 });
 
-test("Killing and restarting Redis in the middle rejects nobody, and the count goes on where it was", async () => {
+test("[bottleneck#112] Killing and restarting Redis in the middle rejects nobody, and the count goes on where it was", async () => {
   await using redis = await startRedis();
   await using connected = await connectIoRedis(redis.url);
   const events: RedisRateLimiterEvent["kind"][] = [];

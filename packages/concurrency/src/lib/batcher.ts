@@ -2,12 +2,12 @@
 import { runIn } from "./ambient.ts";
 import { Batch } from "./batcher-batch.ts";
 import { BatchSize } from "./batcher-size.ts";
-import type { WaitOptions } from "./channel.ts";
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./closed-error.ts";
 import type { Context } from "./context.ts";
 import { contextFor } from "./derive.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /**
  * Loads a batch: one result for each key, in the order of the keys. An `Error` in a place is the failure of that key

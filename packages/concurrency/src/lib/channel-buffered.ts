@@ -1,11 +1,13 @@
 // The one implementation of a channel. Invariant: a receiver waits only while there is no item, a sender only while
 // there is no room; so whoever arrives looks at the opposite line first, and each line stays in order of arrival.
 import type { Receiver, Subscription } from "./cancellation.ts";
-import type { Channel, Overflow, Received, WaitOptions } from "./channel.ts";
-import { ChannelClosedError, ChannelFullError } from "./channel-errors.ts";
+import type { Channel, Overflow, Received } from "./channel.ts";
+import { ChannelFullError } from "./channel-full-error.ts";
 import { ItemQueue, Waiter, WaiterList } from "./channel-queue.ts";
+import { ClosedError } from "./closed-error.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** Somebody who waits for an item. Exactly one of the three is called, after it has left the line. */
 export abstract class Taker<T> extends Waiter {
@@ -24,6 +26,7 @@ export abstract class Giver<T> extends Waiter {
 export class BufferedChannel<T> implements Channel<T> {
   readonly capacity: number;
   readonly #overflow: Overflow;
+  readonly #name: string;
   readonly #items = new ItemQueue<T>();
   readonly #takers = new WaiterList<Taker<T>>();
   readonly #givers = new WaiterList<Giver<T>>();
@@ -31,9 +34,10 @@ export class BufferedChannel<T> implements Channel<T> {
   #closed = false;
   #cause: unknown;
 
-  constructor(capacity: number, overflow: Overflow) {
+  constructor(capacity: number, overflow: Overflow, name = "channel") {
     this.capacity = capacity;
     this.#overflow = overflow;
+    this.#name = name;
   }
 
   get size(): number {
@@ -61,7 +65,7 @@ export class BufferedChannel<T> implements Channel<T> {
       const context = contextFor("send", options?.signal);
       if (context.cancelled) return Promise.reject(context.cause);
       if (this.trySend(value) || this.#overflow === "drop-newest") return done;
-      if (this.#overflow === "error") return Promise.reject(new ChannelFullError(this.capacity));
+      if (this.#overflow === "error") return Promise.reject(new ChannelFullError(this.#name, this.capacity));
       return this.#waitForRoom(value, context);
     } catch (error) {
       return Promise.reject(error);
@@ -154,8 +158,8 @@ export class BufferedChannel<T> implements Channel<T> {
   }
 
   /** What a sender that comes now, or waits now, is refused with once the channel is closed. */
-  closedError(): ChannelClosedError {
-    return new ChannelClosedError(this.#cause);
+  closedError(): ClosedError {
+    return new ClosedError(this.#name, this.#cause === undefined ? undefined : { cause: this.#cause });
   }
 
   /** Whether a sender that finds no room waits for it. */

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
 import { type Channel, channel } from "./channel.ts";
-import { ChannelClosedError, ChannelFullError } from "./channel-errors.ts";
+import { ChannelFullError } from "./channel-full-error.ts";
+import { ClosedError } from "./closed-error.ts";
 import { Context } from "./context.ts";
 
 const flush = async () => {
@@ -60,9 +61,9 @@ test("close() lets the buffered items out, refuses waiting and later senders, an
   await jobs.send("buffered");
   const waiting = jobs.send("waiting");
   jobs.close();
-  await expect(waiting).rejects.toBeInstanceOf(ChannelClosedError);
-  await expect(jobs.send("late")).rejects.toMatchObject({ code: "ERR_CHANNEL_CLOSED" });
-  expect(() => jobs.trySend("late")).toThrow(ChannelClosedError);
+  await expect(waiting).rejects.toBeInstanceOf(ClosedError);
+  await expect(jobs.send("late")).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  expect(() => jobs.trySend("late")).toThrow(ClosedError);
   expect(await jobs.recv()).toEqual({ done: false, value: "buffered" });
   expect(await jobs.recv()).toEqual({ done: true, value: undefined });
   expect(jobs.tryRecv()).toEqual({ done: true, value: undefined });
@@ -77,7 +78,7 @@ test("close(cause) rejects receivers with that very cause once the buffer is emp
   expect(await jobs.recv()).toEqual({ done: false, value: "buffered" });
   await expect(jobs.recv()).rejects.toBe(cause);
   expect(() => jobs.tryRecv()).toThrow(cause);
-  await expect(jobs.send("late")).rejects.toMatchObject({ name: "ChannelClosedError", cause });
+  await expect(jobs.send("late")).rejects.toMatchObject({ name: "ClosedError", cause });
 });
 
 test("a receiver that waits when the channel closes gets the end, or the cause", async () => {
@@ -331,7 +332,7 @@ test("any sequence of sends, receives, aborts and a close ends as in a model of 
       const settle = (key: number, promise: Promise<string>) =>
         promise.then(
           (text) => outcomes.set(key, text),
-          (reason: unknown) => outcomes.set(key, reason instanceof ChannelClosedError ? "refused" : String(reason)),
+          (reason: unknown) => outcomes.set(key, reason instanceof ClosedError ? "refused" : String(reason)),
         );
       const textOf = (received: ReturnType<typeof real.tryRecv>) =>
         received === undefined ? "nothing" : received.done ? "end" : `got ${received.value}`;

@@ -1,17 +1,8 @@
 // Bounded queues between tasks: one side waits for room, the other for items.
 import { BufferedChannel } from "./channel-buffered.ts";
 import { checkCount, describe } from "./check.ts";
-import type { Context } from "./context.ts";
 import { type ComponentStats, register } from "./registry.ts";
-
-/** How a wait can be given up. */
-export interface WaitOptions {
-  /**
-   * Ends the wait: it leaves the line in the same turn and rejects with the reason, untouched. A `Context` replaces the
-   * current one; an `AbortSignal` counts in addition to it. Default: the current context.
-   */
-  readonly signal?: AbortSignal | Context | undefined;
-}
+import type { WaitOptions } from "./wait-options.ts";
 
 /** What happens to an item that finds the channel full. */
 export type Overflow = "wait" | "drop-oldest" | "drop-newest" | "error";
@@ -26,7 +17,7 @@ export interface ChannelOptions {
    * - `"error"`: rejects with a `ChannelFullError`.
    */
   readonly overflow?: Overflow | undefined;
-  /** With a name it is listed by `components()`. Default: none. */
+  /** Used in error messages; with a name it is listed by `components()`. Default: none. */
   readonly name?: string | undefined;
 }
 
@@ -56,7 +47,7 @@ export interface Channel<T> extends AsyncIterable<T, undefined>, AsyncDisposable
    *
    * Senders that wait are served in the order in which they came. An abort takes the item back: it is not delivered.
    *
-   * @throws ChannelClosedError (as a rejection) if the channel is closed, also when that happens during the wait.
+   * @throws ClosedError (as a rejection) if the channel is closed, also when that happens during the wait.
    * @throws ChannelFullError (as a rejection) if it is full and `overflow` is `"error"`.
    */
   send(value: T, options?: WaitOptions): Promise<void>;
@@ -64,7 +55,7 @@ export interface Channel<T> extends AsyncIterable<T, undefined>, AsyncDisposable
   /**
    * As `send`, without waiting. Returns whether the item was accepted; `false` means that it was not and never will be.
    *
-   * @throws ChannelClosedError if the channel is closed.
+   * @throws ClosedError if the channel is closed.
    */
   trySend(value: T): boolean;
 
@@ -79,7 +70,7 @@ export interface Channel<T> extends AsyncIterable<T, undefined>, AsyncDisposable
 
   /**
    * Ends the channel. What is buffered can still be received; senders that wait now, and later ones, are refused with a
-   * `ChannelClosedError`. Then receivers get `{ done: true }`; with a `cause` they reject with it, untouched. Only the
+   * `ClosedError`. Then receivers get `{ done: true }`; with a `cause` they reject with it, untouched. Only the
    * first call counts.
    */
   close(cause?: unknown): void;
@@ -130,7 +121,7 @@ export function channel<T>(capacity = 0, { overflow = "wait", name }: ChannelOpt
   if (overflow === "drop-oldest" && capacity === 0) {
     throw new RangeError('Cannot create a channel: capacity must be at least 1 with overflow "drop-oldest", got 0');
   }
-  const made: Channel<T> = new BufferedChannel<T>(capacity, overflow);
+  const made: Channel<T> = new BufferedChannel<T>(capacity, overflow, name);
   if (name !== undefined) register("channel", name, made, statsOf);
   return made;
 }

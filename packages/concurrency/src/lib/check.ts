@@ -11,15 +11,18 @@ export function checkDuration(action: string, option: string, value: number): nu
 
 /** Returns `value` if it is an integer of at least `least`, or Infinity where `unbounded` allows it. */
 export function checkCount(action: string, option: string, value: number, least: number, unbounded = false): number {
-  const expected = `an integer of at least ${least}${unbounded ? " or Infinity" : ""}`;
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot ${action}: ${option} must be ${expected}, got ${describe(value)}`);
-  }
+  if (Number.isInteger(value) && value >= least) return value; // before any text is made: some check each call
   if (unbounded && value === Number.POSITIVE_INFINITY) return value;
-  if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(`Cannot ${action}: ${option} must be ${expected}, got ${value}`);
-  }
-  return value;
+  const expected = `an integer of at least ${least}${unbounded ? " or Infinity" : ""}`;
+  const message = `Cannot ${action}: ${option} must be ${expected}, got ${describe(value)}`;
+  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
+}
+
+/** Returns `value` if it is a finite number above zero. */
+export function checkPositive(action: string, option: string, value: number): number {
+  if (Number.isFinite(value) && value > 0) return value;
+  const message = `Cannot ${action}: ${option} must be a positive number, got ${describe(value)}`;
+  throw typeof value === "number" ? new RangeError(message) : new TypeError(message);
 }
 
 /** A short text for a value of the wrong type, safe for any value. */

@@ -1,7 +1,7 @@
 // The answer of something that has been closed.
 
 /**
- * It was closed before or while the caller waited.
+ * It was closed before or while the caller waited. For a channel, `cause` is what it was closed with, if anything.
  *
  * @example
  * ```ts
@@ -17,7 +17,7 @@ export class ClosedError extends Error {
   override readonly name = "ClosedError";
   readonly code = "ERR_CLOSED";
 
-  constructor(what: string) {
-    super(`Cannot use ${what}: it is closed`);
+  constructor(what: string, options?: ErrorOptions) {
+    super(`Cannot use ${what}: it is closed`, options);
   }
 }

@@ -1,6 +1,6 @@
 // A count that starts anew with each window.
+import { checkCount, checkPositive } from "./check.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { checkPositive, checkUnits } from "./rate-limiter-check.ts";
 import { type Meter, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 
@@ -29,7 +29,7 @@ export interface FixedWindowOptions extends MeteredLimiterOptions {
  */
 export function fixedWindow<K = void>(options: FixedWindowOptions): RateLimiter<K> {
   const action = "create a fixed window";
-  const limit = checkUnits(action, "limit", options.limit);
+  const limit = checkCount(action, "limit", options.limit, 1);
   const window = checkPositive(action, "window", options.window);
   return new MeteredLimiter<K>(action, new WindowMeter(limit, window), options);
 }

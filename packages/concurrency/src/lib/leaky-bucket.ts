@@ -1,7 +1,6 @@
 // A bucket that leaks at a constant pace: what waits in it leaves evenly spaced.
-import { checkCount } from "./check.ts";
+import { checkCount, checkPositive } from "./check.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { checkPositive } from "./rate-limiter-check.ts";
 import { type Meter, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 

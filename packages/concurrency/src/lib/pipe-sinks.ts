@@ -1,11 +1,11 @@
 // Runs pipes: each run has a context that ends with it, whichever way it ends.
 import { runIn } from "./ambient.ts";
-import type { WaitOptions } from "./channel.ts";
 import { describe } from "./check.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor, derive } from "./derive.ts";
 import type { Open } from "./pipe-source.ts";
 import { until } from "./until.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** Gives each item to `each`, one after the other. */
 export function drain<T>(open: Open<T>, options: WaitOptions | undefined, each: (item: T) => unknown): Promise<void> {

@@ -1,6 +1,5 @@
 // Lazy pipelines over async data, with backpressure from end to end.
 
-import type { WaitOptions } from "./channel.ts";
 import { checkCount, checkDuration, describe } from "./check.ts";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
@@ -10,6 +9,7 @@ import { mapConcurrently } from "./pipe-map.ts";
 import { drain, iterate, toNodeWritable, toWebWritable } from "./pipe-sinks.ts";
 import { checkSource, type Open, read, type Source } from "./pipe-source.ts";
 import { flatten, keepIf, mapInTurn, takeFirst } from "./pipe-stages.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 export type { Source } from "./pipe-source.ts";
 

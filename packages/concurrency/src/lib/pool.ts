@@ -1,9 +1,9 @@
 // Keeps things that are expensive to make, connections above all, and lends each to one caller at a time.
-import type { WaitOptions } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
 import { ResourcePool } from "./pool-resources.ts";
 import { register } from "./registry.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** What a {@link pool} makes, and how much of it it keeps for how long. */
 export interface PoolOptions<Resource> {

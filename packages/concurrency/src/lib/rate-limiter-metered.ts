@@ -2,7 +2,6 @@
 import { checkCount } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { RateLimitDecision, RateLimiter, TakeOptions } from "./rate-limiter.ts";
-import { checkUnits } from "./rate-limiter-check.ts";
 import type { Meter } from "./rate-limiter-meter.ts";
 import { TurnQueue } from "./rate-limiter-queue.ts";
 import { KeySlots } from "./rate-limiter-slots.ts";
@@ -38,13 +37,13 @@ export class MeteredLimiter<K> implements RateLimiter<K> {
   }
 
   tryTake(key: K, cost = 1): number {
-    checkUnits("take from a rate limiter", "cost", cost);
+    checkCount("take from a rate limiter", "cost", cost, 1);
     const ahead = this.#queue.unitsAhead(key);
     return ahead === 0 ? this.#admit(key, cost) : this.#delay(key, cost, ahead);
   }
 
   delay(key: K, cost = 1): number {
-    checkUnits("ask a rate limiter", "cost", cost);
+    checkCount("ask a rate limiter", "cost", cost, 1);
     return this.#delay(key, cost, this.#queue.unitsAhead(key));
   }
 
@@ -53,7 +52,7 @@ export class MeteredLimiter<K> implements RateLimiter<K> {
   }
 
   peek(key: K, cost = 1): RateLimitDecision {
-    checkUnits("ask a rate limiter", "cost", cost);
+    checkCount("ask a rate limiter", "cost", cost, 1);
     const { limit, windowMs } = this.#meter;
     const ahead = this.#queue.unitsAhead(key);
     const slot = this.#keys.find(key);

@@ -178,7 +178,7 @@ test("Misuse is told at once, with the option and the value", async () => {
   );
   expect(create({ rate: "5" })).toThrow(TypeError);
   expect(create({ per: Number.NaN })).toThrow(/per must be a positive number, got NaN/);
-  expect(create({ burst: 1.5 })).toThrow(/burst must be a positive integer, got 1.5/);
+  expect(create({ burst: 1.5 })).toThrow(/burst must be an integer of at least 1, got 1.5/);
   expect(create({ maxKeys: 0 })).toThrow(/maxKeys must be an integer of at least 1, got 0/);
   expect(() => fixedWindow({ limit: 1, window: -1 })).toThrow(/window must be a positive number, got -1/);
   expect(() => slidingWindow({ limit: 1, window: 1, exact: 1 as never })).toThrow(/exact must be true or false, got 1/);
@@ -187,7 +187,7 @@ test("Misuse is told at once, with the option and the value", async () => {
   for (const cost of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     expect(() => limiter.tryTake(undefined, cost)).toThrow(RangeError);
   }
-  await expect(limiter.take(undefined, 0)).rejects.toThrow(/cost must be a positive integer, got 0/);
+  await expect(limiter.take(undefined, 0)).rejects.toThrow(/cost must be an integer of at least 1, got 0/);
   await expect(limiter.take(undefined, 1, { timeout: -1 })).rejects.toThrow(/timeout must be 0 ms or more, got -1/);
   await expect(limiter.take(undefined, 1, { maxQueue: 0.5 })).rejects.toThrow(/maxQueue/);
 });

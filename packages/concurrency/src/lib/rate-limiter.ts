@@ -1,14 +1,9 @@
 // What every rate limiter of this process promises, whatever its algorithm.
 import type { Clock } from "./clock.ts";
-import type { Context } from "./context.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** How to wait in {@link RateLimiter.take}. */
-export interface TakeOptions {
-  /**
-   * Ends the wait with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition to it.
-   * Default: the current context.
-   */
-  readonly signal?: AbortSignal | Context | undefined;
+export interface TakeOptions extends WaitOptions {
   /** Milliseconds to wait at most. Default: as long as it takes, or until the deadline of the context. */
   readonly timeout?: number | undefined;
   /** How many may wait for the same key. Default: `Infinity`, for a leaky bucket its `capacity`. */

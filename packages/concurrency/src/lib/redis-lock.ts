@@ -1,10 +1,9 @@
 // Locks and semaphores that processes share through Redis: leases with an owner, a fencing number and renewal.
 import { randomUUID } from "node:crypto";
-import { checkDuration, describe } from "./check.ts";
+import { checkCount, checkDuration, checkPositive, describe } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Context } from "./context.ts";
 import { contextFor } from "./derive.ts";
-import { checkPositive, checkUnits } from "./rate-limiter-check.ts";
 import { checkRedisClient, type RedisClient } from "./redis-client.ts";
 import { HeldLease, type RedisLease } from "./redis-lease.ts";
 import { acquireScript, releaseScript } from "./redis-lock-scripts.ts";
@@ -109,7 +108,7 @@ export function redisLock(client: RedisClient, key: string, options: RedisLockOp
  */
 export function redisSemaphore(client: RedisClient, key: string, options: RedisSemaphoreOptions): RedisLock {
   const action = "create a Redis semaphore";
-  return new LeaseOffice(action, client, key, checkUnits(action, "permits", options.permits), options);
+  return new LeaseOffice(action, client, key, checkCount(action, "permits", options.permits, 1), options);
 }
 
 /** Milliseconds after which one in line that no longer asks is taken for gone. */
@@ -131,14 +130,11 @@ class LeaseOffice implements RedisLock {
     const { ttl = 10_000, prefix = "lock:", poll = 25, clock = systemClock, random = Math.random } = options;
     checkRedisClient(action, client);
     if (typeof key !== "string") throw new TypeError(`Cannot ${action}: key must be a string, got ${describe(key)}`);
-    if (!(checkUnits(action, "ttl", ttl) >= 100)) {
-      throw new RangeError(`Cannot ${action}: ttl must be at least 100 ms, got ${ttl}`);
-    }
     this.#key = key;
     // The braces keep the keys of one semaphore on one node of a cluster.
     this.#keys = ["holders", "queue", "patience", "fence"].map((part) => `${prefix}{${key}}:${part}`);
     this.#permits = permits;
-    this.#ttl = ttl;
+    this.#ttl = checkCount(action, "ttl", ttl, 100);
     this.#poll = checkPositive(action, "poll", poll);
     this.#clock = clock;
     this.#random = random;

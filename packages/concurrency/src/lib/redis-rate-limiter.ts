@@ -2,7 +2,6 @@
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { RateLimitDecision, RateLimiter, TakeOptions } from "./rate-limiter.ts";
-import { checkUnits } from "./rate-limiter-check.ts";
 import { TurnQueue } from "./rate-limiter-queue.ts";
 import { checkRedisClient, type RedisClient } from "./redis-client.ts";
 import { Leases } from "./redis-leases.ts";
@@ -110,7 +109,7 @@ class LeasingLimiter implements RedisRateLimiter {
     this.#leases = new Leases({
       clock,
       maxKeys,
-      lease: Math.min(checkUnits(action, "lease", lease), burst),
+      lease: Math.min(checkCount(action, "lease", lease, 1), burst),
       pause: Math.min(20, lease / ratePerMs, burst / ratePerMs / 2),
       fetch: (key, need, want) => this.#fetch(key, need, want),
     });
@@ -122,17 +121,17 @@ class LeasingLimiter implements RedisRateLimiter {
   }
 
   async tryTake(key: string, cost = 1): Promise<number> {
-    checkUnits("take from a rate limiter", "cost", cost);
+    checkCount("take from a rate limiter", "cost", cost, 1);
     return await this.#tryTake(key, cost);
   }
 
   async take(key: string, cost = 1, options?: TakeOptions): Promise<void> {
-    checkUnits("take from a rate limiter", "cost", cost);
+    checkCount("take from a rate limiter", "cost", cost, 1);
     await this.#queue.take(key, cost, options);
   }
 
   async peek(key: string, cost = 1): Promise<RateLimitDecision> {
-    checkUnits("ask a rate limiter", "cost", cost);
+    checkCount("ask a rate limiter", "cost", cost, 1);
     const answer = this.#outage.isOver() ? await this.#ask(key, cost, 0) : undefined;
     if (answer === undefined) return this.#local.peek(key, cost);
     const [, remaining, retryAfterMs, resetMs] = answer;

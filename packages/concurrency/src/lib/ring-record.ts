@@ -1,9 +1,9 @@
 // What both kinds of rings have in common: records of bytes, and three ways to move them.
 
-import type { WaitOptions } from "./channel.ts";
 import { checkDuration, describe } from "./check.ts";
 import { contextFor } from "./derive.ts";
 import type { RingBell } from "./ring-bell.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** How long to block a thread. */
 export interface BlockOptions {

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
 import { channel } from "./channel.ts";
-import { ChannelClosedError } from "./channel-errors.ts";
 import type { Clock, Timer } from "./clock.ts";
+import { ClosedError } from "./closed-error.ts";
 import { Context } from "./context.ts";
 import { after, type SelectCase, select, sending, trySelect } from "./select.ts";
 
@@ -154,8 +154,8 @@ test("a send case on a closed channel rejects, now or while waiting", async () =
   const out = channel<string>();
   const waiting = select({ out: sending(out, "x") });
   out.close();
-  await expect(waiting).rejects.toBeInstanceOf(ChannelClosedError);
-  await expect(select({ out: sending(out, "x") })).rejects.toBeInstanceOf(ChannelClosedError);
+  await expect(waiting).rejects.toBeInstanceOf(ClosedError);
+  await expect(select({ out: sending(out, "x") })).rejects.toBeInstanceOf(ClosedError);
 });
 
 test("a promise gives its value, or rejects the select with its reason", async () => {

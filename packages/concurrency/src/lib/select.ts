@@ -1,7 +1,7 @@
 // Waits for the first of several things: an item, room for one, a time, the end of a context, a promise.
 
 import { currentNode } from "./ambient.ts";
-import type { Channel, WaitOptions } from "./channel.ts";
+import type { Channel } from "./channel.ts";
 import { BufferedChannel } from "./channel-buffered.ts";
 import { checkDuration, describe } from "./check.ts";
 import type { Clock } from "./clock.ts";
@@ -11,6 +11,7 @@ import { contextFor } from "./derive.ts";
 import { ChannelEntry, ContextEntry, PromiseEntry, SendEntry, SignalEntry, TimerEntry } from "./select-entries.ts";
 import { type SelectEntry, Selection } from "./select-entry.ts";
 import { isAbortSignal } from "./signal-hub.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** A case of {@link select} that waits for room in a channel, made by {@link sending}. */
 export interface SendCase<T> {
@@ -87,7 +88,7 @@ export interface SelectOptions extends WaitOptions {
  *
  * Rejects, untouched, with the reason of a promise case that rejects, the cause a channel was closed with, or the
  * reason of `options.signal` or the current context (unless that is itself a case, which then wins); with a
- * `ChannelClosedError` if the channel of a send case is closed. A promise that was given as a case counts as handled.
+ * `ClosedError` if the channel of a send case is closed. A promise that was given as a case counts as handled.
  *
  * @example
  * ```ts
@@ -142,7 +143,7 @@ export function select<Cases extends Readonly<Record<string, SelectCase>>>(
  * console.log(trySelect({ urgent, normal })); // prints: undefined
  * ```
  *
- * @throws the cause a channel was closed with; ChannelClosedError if the channel of a send case is closed.
+ * @throws the cause a channel was closed with; ClosedError if the channel of a send case is closed.
  */
 export function trySelect<Cases extends Readonly<Record<string, ReadyCase>>>(
   cases: Cases,

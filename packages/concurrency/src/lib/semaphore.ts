@@ -3,7 +3,7 @@ import { currentNode, runIn } from "./ambient.ts";
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./closed-error.ts";
-import type { Context, Task } from "./context.ts";
+import type { Task } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
 import { QueueFullError } from "./queue-full-error.ts";
@@ -12,6 +12,7 @@ import { type ComponentStats, register } from "./registry.ts";
 import { kindOf } from "./registry-kind.ts";
 import { tellWait } from "./registry-waits.ts";
 import { TimeoutError } from "./timeout-error.ts";
+import type { WaitOptions } from "./wait-options.ts";
 import { Waiter, WaitQueue } from "./wait-queue.ts";
 
 /** What can be set on a {@link Semaphore}. */
@@ -37,16 +38,11 @@ export interface TryAcquireOptions {
 }
 
 /** What to take, and how to wait for it. */
-export interface AcquireOptions extends TryAcquireOptions {
+export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
   /** Higher goes first; equal ones in order of arrival. Default: 0. */
   readonly priority?: number | undefined;
   /** Milliseconds to wait at most, before a `TimeoutError`; 0 to reject at once. Default: no limit. */
   readonly timeout?: number | undefined;
-  /**
-   * Gives up the wait, with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition
-   * to it. Default: the current context.
-   */
-  readonly signal?: AbortSignal | Context | undefined;
 }
 
 /** Permits that somebody holds. */

@@ -1,11 +1,11 @@
 // Callers who want the same thing at the same time share one piece of work.
 import { currentNode, runIn } from "./ambient.ts";
 import type { Receiver, Subscription } from "./cancellation.ts";
-import type { WaitOptions } from "./channel.ts";
 import { describe } from "./check.ts";
 import type { Task } from "./context.ts";
 import { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** Shares running work by key, made by {@link singleflight}. */
 export interface Singleflight<Key, Value> {

@@ -1,7 +1,6 @@
 // A window that ends now, whenever now is: estimated from two counts, or exact from a log.
-import { describe } from "./check.ts";
+import { checkCount, checkPositive, describe } from "./check.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { checkPositive, checkUnits } from "./rate-limiter-check.ts";
 import { type Meter, toleranceOf, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 import { LogMeter } from "./sliding-window-log.ts";
@@ -37,7 +36,7 @@ export interface SlidingWindowOptions extends MeteredLimiterOptions {
  */
 export function slidingWindow<K = void>(options: SlidingWindowOptions): RateLimiter<K> {
   const action = "create a sliding window";
-  const limit = checkUnits(action, "limit", options.limit);
+  const limit = checkCount(action, "limit", options.limit, 1);
   const window = checkPositive(action, "window", options.window);
   const { exact = false } = options;
   if (typeof exact !== "boolean") {

@@ -1,7 +1,7 @@
 // A bucket that holds `burst` tokens and gets `rate` new ones in each `per`.
 
+import { checkCount, checkPositive } from "./check.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
-import { checkPositive, checkUnits } from "./rate-limiter-check.ts";
 import { type Meter, toleranceOf, wholeMs } from "./rate-limiter-meter.ts";
 import { MeteredLimiter, type MeteredLimiterOptions } from "./rate-limiter-metered.ts";
 
@@ -41,7 +41,7 @@ export function tokenBucket<K = void>(options: TokenBucketOptions): RateLimiter<
 export function readTokenBucket(action: string, spec: TokenBucketSpec): { ratePerMs: number; burst: number } {
   const rate = checkPositive(action, "rate", spec.rate);
   const per = checkPositive(action, "per", spec.per ?? 1_000);
-  const burst = checkUnits(action, "burst", spec.burst ?? Math.max(1, Math.floor(rate)));
+  const burst = checkCount(action, "burst", spec.burst ?? Math.max(1, Math.floor(rate)), 1);
   return { ratePerMs: rate / per, burst };
 }
 

@@ -1,20 +1,15 @@
 // Callers who wait for something to happen, in order of arrival, each free to leave at any moment.
 import { checkDuration } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import type { Context } from "./context.ts";
 import { contextFor } from "./derive.ts";
 import { TimeoutError } from "./timeout-error.ts";
+import type { WaitOptions } from "./wait-options.ts";
 import { type Failure, Waiter, WaitQueue } from "./wait-queue.ts";
 
 /** How long to wait for what a whole group waits for. */
-export interface WaitForOptions {
+export interface WaitForOptions extends WaitOptions {
   /** Milliseconds to wait at most, before a `TimeoutError`. Default: no limit. */
   readonly timeout?: number | undefined;
-  /**
-   * Gives up the wait, with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition
-   * to it. Default: the current context.
-   */
-  readonly signal?: AbortSignal | Context | undefined;
 }
 
 /** Options of whatever callers wait for as a group. */
