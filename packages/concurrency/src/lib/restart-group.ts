@@ -71,7 +71,9 @@ export class RestartGroup {
 
   async #start(unit: ServiceUnit): Promise<void> {
     const { closing, lives, startTimeout } = this.#plan;
-    await until(closing, Promise.all(unit.dependencies.map((dependency) => dependency.running)));
+    const missing = () => unit.dependencies.find(({ state }) => state !== "running");
+    // One after the other, from the start each time: while one comes back another may crash.
+    for (let away = missing(); away !== undefined; away = missing()) await until(closing, away.running);
     closing.throwIfCancelled();
     unit.restarts++;
     await unit.start(lives, startTimeout);

@@ -199,6 +199,34 @@ test("Supervisor tries again when a restart fails, and gives up beyond its inten
   expect(log).toEqual(["start store", "stop store"]);
 });
 
+test("Supervisor does not start a service again while one that it needs is down, whichever crashed last", async () => {
+  const clock = new TestClock();
+  const log: string[] = [];
+  const crashes = new Map<string, (error: unknown) => void>();
+  const service = (name: string, stopMs: number) => ({
+    start(_context: unknown, { fail }: { fail(error: unknown): void }): void {
+      log.push(name);
+      crashes.set(name, fail);
+    },
+    stop: () => new Promise<void>((resolve) => void clock.setTimeout(resolve, stopMs)),
+  });
+  const supervisor = new Supervisor(
+    {
+      store: service("store", 0),
+      queue: service("queue", 1),
+      http: { ...service("http", 0), dependsOn: ["store", "queue"] },
+    },
+    { clock, backoff: () => 5 },
+  );
+  await supervisor.start();
+  for (const name of ["http", "queue"]) crashes.get(name)?.(new Error("crash"));
+  await clock.advance(5); // from here on http waits for the queue
+  crashes.get("store")?.(new Error("crash"));
+  await clock.advance(20);
+  expect(log.slice(3)).toEqual(["queue", "store", "http"]);
+  await Promise.all([supervisor.stop(), clock.advance(10)]);
+});
+
 test("Supervisor.stop() during a restart gives up the restart", async () => {
   const clock = new TestClock();
   const log: string[] = [];
