@@ -67,7 +67,9 @@ test("A holder that stands still past its lease is refused by its fencing number
   await lease.release();
 });
 
-test("[bottleneck#115] A lock whose holder was killed is free after the time to live", async () => {
+// The two that wait longest wait together.
+
+test.concurrent("[bottleneck#115] A lock whose holder was killed is free after the time to live", async () => {
   await using redis = await startRedis();
   await using connected = await connectIoRedis(redis.url);
   const program = new URL("./redis-lock-process.ts", import.meta.url).pathname;
@@ -80,7 +82,7 @@ test("[bottleneck#115] A lock whose holder was killed is free after the time to 
   expect(lease.fence).toBeGreaterThan(Number(fence));
 });
 
-test("A lease is prolonged for as long as its holder needs it", async () => {
+test.concurrent("A lease is prolonged for as long as its holder needs it", async () => {
   await using redis = await startRedis();
   await using connected = await connectNodeRedis(redis.url);
   const lock = redisLock(connected.client, "key", { ttl: 3_000, poll: 5 });
