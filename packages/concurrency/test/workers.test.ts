@@ -342,7 +342,7 @@ test("options out of range are refused at once, by name", () => {
   expect(() => workers("work.ts")).toThrow("the module must be a URL or an absolute path");
 });
 
-test("piscina#805: aborted calls do not jam those behind them", async () => {
+test("[piscina#805] aborted calls do not jam those behind them", async () => {
   await using pool = open({ inFlight: 1 });
   const gate = new Gate();
   const callers = [new AbortController(), new AbortController()] as const;
@@ -358,7 +358,7 @@ test("piscina#805: aborted calls do not jam those behind them", async () => {
   expect(Atomics.load(gate.words, 0)).toBe(1); // the second was never begun
 });
 
-test("piscina#934: aborting one call leaves those that share its thread alone", async () => {
+test("[piscina#934] aborting one call leaves those that share its thread alone", async () => {
   await using pool = open({ concurrency: 4 });
   const gate = new Gate();
   const caller = new AbortController();
@@ -372,7 +372,7 @@ test("piscina#934: aborting one call leaves those that share its thread alone", 
   expect(await pool.run.thread()).toBe(thread);
 });
 
-test("piscina#788: aborting everything leaves no thread behind that nobody asked for", async () => {
+test("[piscina#788] aborting everything leaves no thread behind that nobody asked for", async () => {
   await using pool = open({ threads: [1, 2] });
   const gate = new Gate();
   const caller = new AbortController();
@@ -384,7 +384,7 @@ test("piscina#788: aborting everything leaves no thread behind that nobody asked
   await expect.poll(() => pool.stats).toMatchObject({ threads: 2, starting: 0, idle: 2, outstanding: 0, crashes: 0 });
 });
 
-test("piscina#87: a thread that is let go for want of work cleans up first", async () => {
+test("[piscina#87] a thread that is let go for want of work cleans up first", async () => {
   const clock = new TestClock();
   const counts = new Int32Array(new SharedArrayBuffer(8));
   await using pool = open({ threads: [0, 1], clock, idle: 100, data: { counts } });

@@ -119,7 +119,7 @@ test("a destroy that never ends gives its place away after destroyTimeout", asyn
 
 // What users of other pools were hurt by: coopernurse/node-pool #161, #175, #183, #273 and #61, Haraka #3104.
 
-test("node-pool#175, #183: a create that always fails rejects the caller and does not spin", async () => {
+test("[node-pool#175, #183] a create that always fails rejects the caller and does not spin", async () => {
   let attempts = 0;
   const refused = new Error("connection refused");
   const { clock, resources } = numbered({
@@ -148,7 +148,7 @@ test("node-pool#175, #183: a create that always fails rejects the caller and doe
   void endless;
 });
 
-test("node-pool#161, #273: a create that throws at once is the error of acquire, too", async () => {
+test("[node-pool#161, #273] a create that throws at once is the error of acquire, too", async () => {
   const { clock, resources } = numbered({
     create: () => {
       throw new Error("wrong password");
@@ -160,7 +160,7 @@ test("node-pool#161, #273: a create that throws at once is the error of acquire,
   await used;
 });
 
-test("node-pool#183, Haraka#3104: the timeout of acquire works while create fails all the time", async () => {
+test("[node-pool#183, Haraka#3104] the timeout of acquire works while create fails all the time", async () => {
   const { clock, resources } = numbered({
     create: () => Promise.reject(new Error("down")),
     createBackoff: { base: 10_000 },
@@ -177,7 +177,7 @@ test("node-pool#183, Haraka#3104: the timeout of acquire works while create fail
   expect(resources.stats).toMatchObject({ waiting: 0, timeouts: 1, createErrors: 1 });
 });
 
-test("tarn#57, node-pool#61: a create that never ends is given up after createTimeout; what comes late is destroyed", async () => {
+test("[tarn#57, node-pool#61] a create that never ends is given up after createTimeout; what comes late is destroyed", async () => {
   const late = Promise.withResolvers<{ id: number }>();
   let ended: unknown;
   const { clock, gone, resources } = numbered({
@@ -200,7 +200,7 @@ test("tarn#57, node-pool#61: a create that never ends is given up after createTi
   expect(resources.stats.size).toBe(0);
 });
 
-test("tarn#61: when a create fails, the callers behind it are served by the next attempt", async () => {
+test("[tarn#61] when a create fails, the callers behind it are served by the next attempt", async () => {
   let attempts = 0;
   const { clock, resources } = numbered({
     max: 1,

@@ -281,7 +281,7 @@ test("calls are spread over threads by what each of them holds", async () => {
   expect(pool.stats).toMatchObject({ idle: 3, outstanding: 0 });
 });
 
-test("tinypool#54: a thread whose end is never reported does not hold up its calls, nor close()", async () => {
+test("[tinypool#54] a thread whose end is never reported does not hold up its calls, nor close()", async () => {
   const { pool, threads, clock, settleAll } = scripted(
     { slow: () => new Promise(() => {}) },
     { threads: 1, concurrency: 2, grace: 10 },
@@ -300,7 +300,7 @@ test("tinypool#54: a thread whose end is never reported does not hold up its cal
   await closed;
 });
 
-test("piscina#596: a thousand small calls cost a handful of messages", async () => {
+test("[piscina#596] a thousand small calls cost a handful of messages", async () => {
   const { pool, threads, settleAll } = scripted(
     { add: (a, b) => Number(a) + Number(b) },
     { threads: 1, inFlight: 250 },
