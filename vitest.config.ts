@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
@@ -33,6 +34,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     projects,
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // A hang ends the run; a slow machine does not.
     testTimeout: 60_000,
     hookTimeout: 60_000,
