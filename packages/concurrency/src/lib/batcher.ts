@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { ClosedError } from "./closed-error.ts";
 import type { Context } from "./context.ts";
 import { contextFor } from "./derive.ts";
+import { register } from "./registry.ts";
 import type { WaitOptions } from "./wait-options.ts";
 
 /**
@@ -94,7 +95,11 @@ export function batcher<Key, Value>(load: LoadBatch<Key, Value>, options: Batche
   if (typeof load !== "function") {
     throw new TypeError(`Cannot create a batcher: load must be a function, got ${describe(load)}`);
   }
-  return new Batches(load, options);
+  const made: Batcher<Key, Value> = new Batches(load, options);
+  if (options.name !== undefined) {
+    register("batcher", options.name, made, ({ waiting, inFlight, size }) => ({ waiting, inFlight, size }));
+  }
+  return made;
 }
 
 class Batches<Key, Value> implements Batcher<Key, Value> {

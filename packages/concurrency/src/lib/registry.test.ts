@@ -2,9 +2,10 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { channel, limit, Mutex, pool, RwLock, Semaphore, Supervisor, scope } from "../index.ts";
+import { batcher, channel, limit, Mutex, pool, RwLock, Semaphore, Supervisor, scope } from "../index.ts";
 import { components, register, type WaitEvent, waitChannel } from "../inspect.ts";
 import { TestClock } from "../testing.ts";
+import { workers } from "../workers.ts";
 
 test("components that have a name list themselves, with what they do now", async () => {
   const semaphore = new Semaphore(3, { name: "database" });
@@ -14,10 +15,12 @@ test("components that have a name list themselves, with what they do now", async
   const jobs = channel<number>(5, { name: "jobs" });
   await using connections = pool({ create: async () => ({}), name: "connections" });
   const supervisor = new Supervisor({ http: { start: async () => {} } }, { name: "app" });
+  const users = batcher(async (ids: readonly number[]) => [...ids], { name: "users", maxSize: 20 });
+  await using threads = workers<object>(new URL("data:text/javascript,"), { name: "threads" });
   using _permit = await semaphore.acquire({ weight: 2 });
   using _guard = await lock.acquireWrite();
   await jobs.send(1);
-  const names = new Set(["database", "account", "table", "uploads", "jobs", "connections", "app"]);
+  const names = new Set(["database", "account", "table", "uploads", "jobs", "connections", "app", "users", "threads"]);
   const reports = components().filter(({ name }) => names.has(name));
   expect(reports).toMatchObject([
     { kind: "semaphore", name: "database", stats: { permits: 3, held: 2, waiting: 0 } },
@@ -27,8 +30,16 @@ test("components that have a name list themselves, with what they do now", async
     { kind: "channel", name: "jobs", stats: { capacity: 5, size: 1, closed: false } },
     { kind: "pool", name: "connections", stats: { size: 0, waiting: 0 } },
     { kind: "supervisor", name: "app", stats: { ready: false, services: { http: "idle" } } },
+    { kind: "batcher", name: "users", stats: { waiting: 0, inFlight: 0, size: 20 } },
+    { kind: "workers", name: "threads", stats: { threads: threads.stats.threads, queued: 0 } },
   ]);
-  expect([mutex.locked, two.running, supervisor.ready, connections.name]).toEqual([false, 0, false, "connections"]);
+  expect([users.waiting, mutex.locked, two.running, supervisor.ready, connections.name]).toEqual([
+    0,
+    false,
+    0,
+    false,
+    "connections",
+  ]);
 });
 
 test("components without a name are not listed, nor is what others are made of", async () => {

@@ -3,6 +3,7 @@ import type { ResourceLimits, Transferable } from "node:worker_threads";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
 import type { CreateBackoff } from "./pool.ts";
+import { register } from "./registry.ts";
 import { WorkerPool } from "./workers-pool.ts";
 import { threadOpener } from "./workers-port.ts";
 import { settle } from "./workers-settings.ts";
@@ -194,6 +195,8 @@ export function workers<Module extends object>(
 ): Workers<Module> {
   const settings = settle(module, options ?? {});
   const pool = new WorkerPool(settings, threadOpener(settings));
+  const name = options?.name;
+  if (name !== undefined) register("workers", name, pool, ({ stats }) => ({ ...stats }));
   // The pool knows names; the types of the module know what belongs to them.
   return Object.assign(pool, { run: callsOf(pool) }) as unknown as Workers<Module>;
 }
