@@ -41,7 +41,8 @@ function tableOf({ title, kind, ours, cases }: BenchmarkResult): string {
 
 function describeGoal({ name, goal }: CaseResult): string | undefined {
   if (goal === undefined) return undefined;
-  return `at most ${goal.atMost} of ${name}, is ${goal.is.toFixed(2)} (${goal.met ? "met" : "**missed**"})`;
+  const is = goal.is < 0.1 ? goal.is.toPrecision(2) : goal.is.toFixed(2);
+  return `at most ${Number(goal.atMost.toPrecision(2))} of ${name}, is ${is} (${goal.met ? "met" : "**missed**"})`;
 }
 
 export function formatRatio({ median, min, max }: Summary): string {
