@@ -32,7 +32,7 @@ export const benchmarks = [1, 64].map((streams) =>
     cases,
     load: load(streams),
     check: (url) => withClient(url, async (client) => (await client.request({ path: "/" })).text()),
-    goal: { "@currentspace/http3 streams": 0.9 },
+    goal: { "@currentspace/http3 streams": 0.6 },
   }),
 );
 
