@@ -1,3 +1,4 @@
+export { abortable } from "./lib/abortable.ts";
 export { type BackgroundOptions, background } from "./lib/background.ts";
 export { Barrier } from "./lib/barrier.ts";
 export { BarrierBrokenError } from "./lib/barrier-broken-error.ts";
@@ -86,6 +87,7 @@ export type {
 } from "./lib/service.ts";
 export type { ProcessPort } from "./lib/shutdown-signals.ts";
 export { type Singleflight, singleflight } from "./lib/singleflight.ts";
+export { type SleepOptions, sleep } from "./lib/sleep.ts";
 export { type SlidingWindowOptions, slidingWindow } from "./lib/sliding-window.ts";
 export { type RunOptions, Supervisor } from "./lib/supervisor.ts";
 export { RestartLimitError, StopTimeoutError } from "./lib/supervisor-errors.ts";

@@ -1,0 +1,9 @@
+export {
+  checkCount,
+  checkDuration,
+  checkFunction,
+  checkOneOf,
+  checkPositive,
+  checkRatio,
+  describe,
+} from "./lib/check.ts";
