@@ -2,6 +2,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { checkDuration } from "./check.ts";
 import type { Clock, Timer } from "./clock.ts";
+import { TestTimers } from "./test-clock-timers.ts";
 
 /** Where a {@link TestClock} starts. */
 export interface TestClockOptions {
@@ -31,8 +32,7 @@ const { setImmediate } = globalThis;
  * ```
  */
 export class TestClock implements Clock {
-  /** By time, and by order of arrival among equals. */
-  readonly #timers: TestTimer[] = [];
+  readonly #timers = new TestTimers();
   readonly #epoch: number;
   #now: number;
   #advancing: Promise<void> = Promise.resolve();
@@ -55,19 +55,14 @@ export class TestClock implements Clock {
 
   /** How many callbacks wait: 0 at the end of a test proves that no timer was left behind. */
   get timers(): number {
-    return this.#timers.length;
+    return this.#timers.size;
   }
 
   /** Calls back from within `advance`, in the `AsyncLocalStorage` frame of this call. */
   setTimeout<A>(callback: (arg: A) => void, ms: number, arg?: A): Timer {
     // A caller without `arg` has a callback without parameters.
     const call = AsyncResource.bind(() => callback(arg as A));
-    const timer = new TestTimer(this.#timers, this.#now + Math.max(0, ms), call);
-    if (timer.due === Number.POSITIVE_INFINITY) return timer;
-    let index = this.#timers.length;
-    while (index > 0 && (this.#timers[index - 1]?.due ?? 0) > timer.due) index--;
-    this.#timers.splice(index, 0, timer);
-    return timer;
+    return this.#timers.add(this.#now + Math.max(0, ms), call);
   }
 
   /**
@@ -83,38 +78,34 @@ export class TestClock implements Clock {
     return done;
   }
 
+  /**
+   * Goes on to the timer that is due next and calls it, without waiting for anything. Returns whether there was one. For
+   * those who decide themselves when microtasks run, as `interleave` does.
+   */
+  advanceToNext(): boolean {
+    const { next } = this.#timers;
+    if (next === undefined) return false;
+    this.#callNext(next);
+    return true;
+  }
+
   async #advanceTo(end: number): Promise<void> {
     await flush();
-    for (let next = this.#timers[0]; next !== undefined && next.due <= end; next = this.#timers[0]) {
-      this.#now = next.due;
-      this.#timers.shift();
-      next.call();
+    for (let { next } = this.#timers; next !== undefined && next.due <= end; next = this.#timers.next) {
+      this.#callNext(next);
       await flush();
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
+  }
+
+  #callNext(timer: Timer & { readonly due: number; readonly call: () => void }): void {
+    timer.clear();
+    this.#now = timer.due;
+    timer.call();
   }
 }
 
 /** Resolves when no microtask is left. */
 function flush(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-class TestTimer implements Timer {
-  readonly due: number;
-  readonly call: () => void;
-  readonly #all: TestTimer[];
-
-  constructor(all: TestTimer[], due: number, call: () => void) {
-    this.#all = all;
-    this.due = due;
-    this.call = call;
-  }
-
-  clear(): void {
-    const index = this.#all.indexOf(this);
-    if (index >= 0) this.#all.splice(index, 1);
-  }
-
-  ref(): void {}
 }
