@@ -1,5 +1,6 @@
 // Tells what the policies do, to whoever listens; nothing is made when nobody does.
 import { channel } from "node:diagnostics_channel";
+import type { ChaosEvent } from "./chaos.ts";
 
 /** The name of the `node:diagnostics_channel` on which events are published. */
 export const resilienceChannel = "proj:resilience:event";
@@ -7,7 +8,8 @@ export const resilienceChannel = "proj:resilience:event";
 /** What is published on {@link resilienceChannel}. Each policy adds its own. */
 export type ResilienceEvent =
   /** A gate turned a call away. */
-  { readonly kind: "call-rejected"; readonly name: string; readonly policy: string; readonly error: Error };
+  | { readonly kind: "call-rejected"; readonly name: string; readonly policy: string; readonly error: Error }
+  | ChaosEvent;
 
 const events = channel(resilienceChannel);
 
