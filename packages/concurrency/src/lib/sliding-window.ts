@@ -100,8 +100,10 @@ class EstimateMeter implements Meter {
 
   idleAt(slot: number): number {
     const used = this.#state[slot * 3] as number;
+    const before = this.#state[slot * 3 + 1] as number;
     const opened = this.#state[slot * 3 + 2] as number;
-    return opened + (used === 0 ? 1 : 2) * this.windowMs;
+    if (used > 0) return opened + 2 * this.windowMs;
+    return before > 0 ? opened + this.windowMs : opened;
   }
 
   /** Opens the window in which `now` lies, if that is another than the slot's. */
