@@ -34,7 +34,7 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
   readonly values: Values;
   readonly deadline: number;
   readonly isRoot: boolean;
-  readonly #timeout: number | undefined;
+  #timeout: number | undefined;
   #parent: ContextNode | undefined;
   #source: ContextNode | AbortSignal | undefined;
 
@@ -106,6 +106,16 @@ export class ContextNode extends Source implements OwnedContext, Receiver {
   cancel(cause?: unknown): void {
     if (this.isRoot) throw new TypeError("Cannot cancel this context: it has no owner");
     if (!this.cancelled) this.#end(cause === undefined ? unspoken : cause);
+  }
+
+  release(): void {
+    if (this.isRoot) throw new TypeError("Cannot release this context: it has no owner");
+    const isHeard = this.#isLinked;
+    this.#unlink();
+    this.#isLinked = isHeard; // whoever watches it is still told when it is cancelled
+    this.#parent = undefined;
+    this.#source = undefined;
+    this.#timeout = undefined; // the deadline still tells how long the work had, and ends nothing
   }
 
   [Symbol.dispose](): void {

@@ -58,6 +58,29 @@ test("a cause that was not given is one CancelledError for all that end together
   expect(child.signal.reason).toBe(parent.cause);
 });
 
+test("a context that was released keeps no timer and no link, and ends only when it is cancelled", async () => {
+  const clock = new TestClock();
+  const foreign = new AbortController();
+  const parent = Context.derive({ clock, timeout: 1_000 });
+  const context = Context.derive({ parent, timeout: 100, signal: foreign.signal });
+  const below = Context.derive({ parent: context });
+  const { signal } = below;
+  expect([clock.timers, getEventListeners(foreign.signal, "abort").length]).toEqual([2, 1]);
+  context.release();
+  context.release();
+  expect([clock.timers, getEventListeners(foreign.signal, "abort").length]).toEqual([0, 0]);
+
+  await clock.advance(2_000);
+  foreign.abort();
+  parent.cancel();
+  expect([context.cancelled, below.cancelled, signal.aborted, context.deadline]).toEqual([false, false, false, 100]);
+  context.cancel("enough");
+  expect([signal.reason, below.cause]).toEqual(["enough", "enough"]);
+  context.release();
+  expect(context.cause).toBe("enough");
+  expect(() => (Context.current() as OwnedContext).release()).toThrow(/has no owner/);
+});
+
 test("a cause need not be an error, and null is one", () => {
   const context = Context.derive();
   context.cancel(null);

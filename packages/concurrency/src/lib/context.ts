@@ -2,6 +2,7 @@
 import { currentNode, runIn } from "./ambient.ts";
 import type { Receiver, Source } from "./cancellation.ts";
 import { checkDuration, describe } from "./check.ts";
+import type { Clock } from "./clock.ts";
 import {
   type ExtractOptions,
   extractTimeout,
@@ -19,6 +20,8 @@ import { type DeriveOptions, derive, detach, nodeOf } from "./derive.ts";
 export interface Context {
   /** Aborts when the context is cancelled, with the same cause. Made on first read: a context that nobody asks costs none. */
   readonly signal: AbortSignal;
+  /** Measures the deadline. */
+  readonly clock: Clock;
   /** In milliseconds of the context's clock; `Infinity` when there is none. */
   readonly deadline: number;
   /** Milliseconds until the deadline, never below zero; `Infinity` when there is none. */
@@ -37,6 +40,11 @@ export interface Context {
 export interface OwnedContext extends Context, Disposable {
   /** Ends this context and all below it, once. Without a cause it is a `CancelledError`. */
   cancel(cause?: unknown): void;
+  /**
+   * Lets go of its timer and its links without ending it: from now on only `cancel` does. For work that is done while its
+   * result lives on with the signal, as a response whose body is still to be read.
+   */
+  release(): void;
 }
 
 /** A unit of work. */
