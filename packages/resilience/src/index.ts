@@ -11,6 +11,19 @@ export {
   linear,
   type PlainBackoff,
 } from "./lib/backoff.ts";
+export { type Breaker, breaker } from "./lib/breaker.ts";
+export type {
+  BreakerClosedEvent,
+  BreakerEvent,
+  BreakerHalfOpenedEvent,
+  BreakerOpenedEvent,
+  OpenReason,
+} from "./lib/breaker-events.ts";
+export type { ForcedState } from "./lib/breaker-forced.ts";
+export type { BreakerHints } from "./lib/breaker-hints.ts";
+export type { BreakerOptions, HalfOpenOptions } from "./lib/breaker-options.ts";
+export type { BreakerSnapshot, CircuitSnapshot, ForcedSnapshot } from "./lib/breaker-snapshot.ts";
+export type { CallCounts } from "./lib/breaker-window.ts";
 export {
   type RetryBudget,
   type RetryBudgetOptions,
@@ -19,7 +32,48 @@ export {
   retryBudget,
   sharedBudget,
 } from "./lib/budget.ts";
+export { type Bulkhead, type BulkheadOptions, type BulkheadStats, bulkhead } from "./lib/bulkhead.ts";
 export type { Call, CallOptions, OutcomeKind, ResilientTask } from "./lib/call.ts";
+export type { BreakerState, CircuitMemory } from "./lib/circuit.ts";
+export { CircuitOpenError } from "./lib/circuit-open-error.ts";
+export {
+  type ClientThrottle,
+  type ClientThrottleOptions,
+  type ClientThrottleStats,
+  clientThrottle,
+} from "./lib/client-throttle.ts";
 export type { Endpoint } from "./lib/endpoint.ts";
 export { type ResilienceEvent, resilienceChannel } from "./lib/events.ts";
+export { type IdempotencyGuard, idempotencyGuard } from "./lib/idempotency.ts";
+export type { IdempotencyCodec, IdempotentOutcome } from "./lib/idempotency-codec.ts";
+export {
+  IdempotencyConflictError,
+  IdempotencyCrashedError,
+  IdempotencyLostError,
+  IdempotencyMismatchError,
+} from "./lib/idempotency-errors.ts";
+export type { IdempotencyEvent } from "./lib/idempotency-events.ts";
+export {
+  type MemoryIdempotency,
+  type MemoryIdempotencyOptions,
+  memoryIdempotency,
+} from "./lib/idempotency-memory.ts";
+export type {
+  IdempotencyGuardOptions,
+  IdempotentCallOptions,
+  IdempotentRun,
+  IdempotentTask,
+  Reconcile,
+  Reconciliation,
+} from "./lib/idempotency-options.ts";
+export type { Awaitable, IdempotencyClaim, IdempotencyState, IdempotencyStore } from "./lib/idempotency-store.ts";
+export { OverloadedError, type OverloadReason } from "./lib/overloaded-error.ts";
 export type { Driver, Gate, Next, Policy, PolicyKind } from "./lib/policy.ts";
+export {
+  callPriority,
+  extractPriority,
+  injectPriority,
+  type PriorityHeaders,
+  priorityHeader,
+} from "./lib/priority.ts";
+export { type RateLimitOptions, type RateLimitPolicy, type RateLimitStats, rateLimit } from "./lib/rate-limit.ts";
