@@ -1,0 +1,11 @@
+export type {
+  Bus,
+  BusListener,
+  Codec,
+  Invalidation,
+  LoadLease,
+  MaybePromise,
+  Sealed,
+  Tier,
+  TierOptions,
+} from "./lib/tier.ts";
