@@ -1,1 +1,1 @@
-export {};
+export { type RedisIdempotencyOptions, redisIdempotency } from "./lib/idempotency-redis.ts";

@@ -1,1 +1,5 @@
-export {};
+export {
+  type SqliteIdempotency,
+  type SqliteIdempotencyOptions,
+  sqliteIdempotency,
+} from "./lib/idempotency-sqlite.ts";

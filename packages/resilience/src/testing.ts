@@ -1,1 +1,5 @@
-export {};
+export {
+  type ConformanceCase,
+  type IdempotencyStoreFixture,
+  idempotencyStoreConformance,
+} from "./lib/idempotency-conformance.ts";

@@ -1,6 +1,8 @@
 // Tells what the policies do, to whoever listens; nothing is made when nobody does.
 import { channel } from "node:diagnostics_channel";
+import type { BreakerEvent } from "./breaker-events.ts";
 import type { ChaosEvent } from "./chaos.ts";
+import type { IdempotencyEvent } from "./idempotency-events.ts";
 
 /** The name of the `node:diagnostics_channel` on which events are published. */
 export const resilienceChannel = "proj:resilience:event";
@@ -9,7 +11,9 @@ export const resilienceChannel = "proj:resilience:event";
 export type ResilienceEvent =
   /** A gate turned a call away. */
   | { readonly kind: "call-rejected"; readonly name: string; readonly policy: string; readonly error: Error }
-  | ChaosEvent;
+  | BreakerEvent
+  | ChaosEvent
+  | IdempotencyEvent;
 
 const events = channel(resilienceChannel);
 
