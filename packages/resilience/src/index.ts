@@ -11,6 +11,20 @@ export {
   linear,
   type PlainBackoff,
 } from "./lib/backoff.ts";
+export { balance } from "./lib/balance.ts";
+export type { EjectionOptions, EjectionReason } from "./lib/balance-ejection.ts";
+export type { EndpointSet, EndpointSource } from "./lib/balance-endpoints.ts";
+export type { BalanceEvent, DiscoveryEvent } from "./lib/balance-events.ts";
+export type { HealthCheckOptions } from "./lib/balance-health.ts";
+export { leastRequests } from "./lib/balance-least-requests.ts";
+export type { BalanceOptions } from "./lib/balance-options.ts";
+export { type P2cEwmaOptions, p2cEwma } from "./lib/balance-p2c-ewma.ts";
+export { type RingOptions, ring } from "./lib/balance-ring.ts";
+export { roundRobin } from "./lib/balance-round-robin.ts";
+export type { BalancerStats, EndpointStats } from "./lib/balance-stats.ts";
+export type { AcceptEndpoint, BalanceStrategy, Candidate, Candidates, Picker } from "./lib/balance-strategy.ts";
+export { weighted } from "./lib/balance-weighted.ts";
+export type { Balancer } from "./lib/balancer.ts";
 export { type Breaker, breaker } from "./lib/breaker.ts";
 export type {
   BreakerClosedEvent,
@@ -67,6 +81,7 @@ export type {
   Reconciliation,
 } from "./lib/idempotency-options.ts";
 export type { Awaitable, IdempotencyClaim, IdempotencyState, IdempotencyStore } from "./lib/idempotency-store.ts";
+export { NoEndpointError } from "./lib/no-endpoint-error.ts";
 export { OverloadedError, type OverloadReason } from "./lib/overloaded-error.ts";
 export type { Driver, Gate, Next, Policy, PolicyKind } from "./lib/policy.ts";
 export {

@@ -1,5 +1,6 @@
 // Tells what the policies do, to whoever listens; nothing is made when nobody does.
 import { channel } from "node:diagnostics_channel";
+import type { BalanceEvent, DiscoveryEvent } from "./balance-events.ts";
 import type { BreakerEvent } from "./breaker-events.ts";
 import type { ChaosEvent } from "./chaos.ts";
 import type { IdempotencyEvent } from "./idempotency-events.ts";
@@ -11,8 +12,10 @@ export const resilienceChannel = "proj:resilience:event";
 export type ResilienceEvent =
   /** A gate turned a call away. */
   | { readonly kind: "call-rejected"; readonly name: string; readonly policy: string; readonly error: Error }
+  | BalanceEvent
   | BreakerEvent
   | ChaosEvent
+  | DiscoveryEvent
   | IdempotencyEvent;
 
 const events = channel(resilienceChannel);
