@@ -1,2 +1,3 @@
 export { type ComponentReport, type ComponentStats, components, register } from "./lib/registry.ts";
+export { type RefusalEvent, refusalChannel, type ServiceEvent, serviceChannel } from "./lib/registry-events.ts";
 export { type WaitEvent, waitChannel } from "./lib/registry-waits.ts";

@@ -31,7 +31,7 @@ export function fixedWindow<K = void>(options: FixedWindowOptions): RateLimiter<
   const action = "create a fixed window";
   const limit = checkCount(action, "limit", options.limit, 1);
   const window = checkPositive(action, "window", options.window);
-  return new MeteredLimiter<K>(action, new WindowMeter(limit, window), options);
+  return new MeteredLimiter<K>("fixed-window", new WindowMeter(limit, window), options);
 }
 
 /** Each slot has two numbers: the units taken in the window, and when it opened. */

@@ -36,7 +36,7 @@ export function leakyBucket<K = void>(options: LeakyBucketOptions): RateLimiter<
   const rate = checkPositive(action, "rate", options.rate);
   const per = checkPositive(action, "per", options.per ?? 1_000);
   const capacity = checkCount(action, "capacity", options.capacity ?? Number.POSITIVE_INFINITY, 0, true);
-  return new MeteredLimiter<K>(action, new PaceMeter(per / rate), options, capacity);
+  return new MeteredLimiter<K>("leaky-bucket", new PaceMeter(per / rate), options, capacity);
 }
 
 /** Each slot has one number: when the pause after the last take is over. */

@@ -16,6 +16,8 @@ export interface Turnstile<K> {
   admit(key: K, cost: number): number | Promise<number>;
   /** Gets back what was taken for somebody who left meanwhile; needed where the answer takes its time. */
   giveBack?(key: K, cost: number): void;
+  /** Told of each caller that is turned away, and what it is told. */
+  refused?(key: K, cost: number, wait: number): void;
 }
 
 /** One line per key, there only while somebody waits in it, with one timer for its head. */
@@ -27,6 +29,13 @@ export class TurnQueue<K> {
   constructor(clock: Clock, turnstile: Turnstile<K>) {
     this.#clock = clock;
     this.#turnstile = turnstile;
+  }
+
+  /** How many wait, for whatever key. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const { size } of this.#lines.values()) waiting += size;
+    return waiting;
   }
 
   /** How many units those ask for who wait for the key. */
@@ -53,7 +62,10 @@ export class TurnQueue<K> {
     const now = this.#clock.now();
     const latest = Math.min(start + timeout, now + context.remaining);
     const line = this.#lines.get(key) ?? new Line(() => this.#serve(key, line));
-    if (!isInTime(delay, now, latest) || line.size >= maxQueue) throw new RateLimitedError(delay);
+    if (!isInTime(delay, now, latest) || line.size >= maxQueue) {
+      this.#turnstile.refused?.(key, cost, delay);
+      throw new RateLimitedError(delay);
+    }
 
     const waiter = new Caller(line, cost, latest);
     line.push(waiter);
@@ -109,7 +121,7 @@ export class TurnQueue<K> {
     }
     const now = this.#clock.now();
     if (!isInTime(wait, now, head.latest)) {
-      head.fail(() => new RateLimitedError(wait));
+      this.#refuse(head, key, wait);
       return true;
     }
     line.dueAt = now + wait;
@@ -121,7 +133,12 @@ export class TurnQueue<K> {
   /** The delay it was told was the least there could be; behind others it has turned out longer. */
   #giveUp(waiter: Caller, key: K, line: Line): void {
     this.#serve(key, line); // its turn may have come at this very moment
-    if (waiter.isWaiting) waiter.fail(() => new RateLimitedError(Math.max(1, line.dueAt - this.#clock.now())));
+    if (waiter.isWaiting) this.#refuse(waiter, key, Math.max(1, line.dueAt - this.#clock.now()));
+  }
+
+  #refuse(waiter: Caller, key: K, wait: number): void {
+    this.#turnstile.refused?.(key, waiter.weight, wait);
+    waiter.fail(() => new RateLimitedError(wait));
   }
 
   /** The answer for a newcomer, who does not wait for it any longer than its context lasts. */

@@ -23,6 +23,11 @@ export class KeySlots<K> {
     this.#maxKeys = maxKeys;
   }
 
+  /** How many keys are remembered. */
+  get size(): number {
+    return this.#slots.size;
+  }
+
   find(key: K): number | undefined {
     return this.#slots.get(key);
   }

@@ -45,6 +45,11 @@ export class Leases {
     this.#options = options;
   }
 
+  /** How many keys something is known of. */
+  get size(): number {
+    return this.#leases.size;
+  }
+
   /** Spends leased units and returns 0; or returns the milliseconds to wait, or undefined when the bucket must say. */
   spend(key: string, cost: number): number | undefined {
     const lease = this.#leases.get(key);

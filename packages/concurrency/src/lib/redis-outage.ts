@@ -22,6 +22,11 @@ export class RedisOutage {
     this.#onEvent = onEvent;
   }
 
+  /** Whether Redis did not answer when it was last asked. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
   /** Whether the caller should ask Redis. During an outage that is one caller per pause. */
   isOver(): boolean {
     if (!this.#isAway) return true;

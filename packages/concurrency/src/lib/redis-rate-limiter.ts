@@ -8,10 +8,14 @@ import { Leases } from "./redis-leases.ts";
 import { forgetScript, takeScript } from "./redis-limiter-script.ts";
 import { RedisOutage, type RedisRateLimiterEvent } from "./redis-outage.ts";
 import type { RedisCall } from "./redis-script.ts";
+import { type ComponentStats, register } from "./registry.ts";
+import { type RefusalEvent, refusalEvents } from "./registry-events.ts";
 import { readTokenBucket, type TokenBucketSpec, tokenBucket } from "./token-bucket.ts";
 
 /** How much to fetch ahead, and what to do without Redis. */
 export interface RedisRateLimiterOptions {
+  /** With a name it is listed by `components()`, and refusals are told under it. Default: none. */
+  readonly name?: string | undefined;
   /** Put before each key. Limiters of one prefix and one spec share their counts. Default: `"rate:"`. */
   readonly prefix?: string | undefined;
   /**
@@ -81,6 +85,8 @@ export function redisRateLimiter(
 }
 
 const action = "create a Redis rate limiter";
+/** As it tells of itself. */
+const algorithm = "redis-token-bucket";
 
 class LeasingLimiter implements RedisRateLimiter {
   readonly #call: RedisCall;
@@ -92,11 +98,15 @@ class LeasingLimiter implements RedisRateLimiter {
   readonly #substitute: (key: string, cost: number) => number;
   readonly #local: RateLimiter<string>;
   readonly #queue: TurnQueue<string>;
+  readonly #name: string;
+  #admitted = 0;
+  #refused = 0;
 
   constructor(client: RedisClient, spec: TokenBucketSpec, options: RedisRateLimiterOptions) {
     const { prefix = "rate:", lease = 20, timeout = 100, onError = "local", clock = systemClock } = options;
-    const { maxKeys = 100_000, onEvent } = options;
+    const { name, maxKeys = 100_000, onEvent } = options;
     checkRedisClient(action, client);
+    this.#name = name ?? algorithm;
     const { ratePerMs, burst } = readTokenBucket(action, spec);
     this.#prefix = prefix;
     this.#ratePerMs = ratePerMs;
@@ -117,17 +127,23 @@ class LeasingLimiter implements RedisRateLimiter {
       tryTake: (key, cost) => this.#tryTake(key, cost),
       admit: (key, cost) => this.#admit(key, cost),
       giveBack: (key, cost) => this.#leases.giveBack(key, cost),
+      refused: (key, cost, wait) => this.#refuse(key, cost, wait),
     });
+    if (name !== undefined) register("rate-limiter", name, this as LeasingLimiter, (limiter) => limiter.#stats);
   }
 
   async tryTake(key: string, cost = 1): Promise<number> {
     checkCount("take from a rate limiter", "cost", cost, 1);
-    return await this.#tryTake(key, cost);
+    const wait = await this.#tryTake(key, cost);
+    if (wait === 0) this.#admitted++;
+    else this.#refuse(key, cost, wait);
+    return wait;
   }
 
   async take(key: string, cost = 1, options?: TakeOptions): Promise<void> {
     checkCount("take from a rate limiter", "cost", cost, 1);
     await this.#queue.take(key, cost, options);
+    this.#admitted++;
   }
 
   async peek(key: string, cost = 1): Promise<RateLimitDecision> {
@@ -185,10 +201,24 @@ class LeasingLimiter implements RedisRateLimiter {
     }
   }
 
+  /** Somebody is sent away. */
+  #refuse(key: string, cost: number, retryAfterMs: number): void {
+    this.#refused++;
+    if (!refusalEvents.hasSubscribers) return;
+    const event: RefusalEvent = { kind: "take-refused", name: this.#name, algorithm, key, cost, retryAfterMs };
+    refusalEvents.publish(event);
+  }
+
+  get #stats(): ComponentStats {
+    const [admitted, refused, waiting] = [this.#admitted, this.#refused, this.#queue.waiting];
+    return { algorithm, keys: this.#leases.size, admitted, refused, waiting, away: this.#outage.isAway };
+  }
+
   #readOnError(onError: "local" | "allow" | "deny"): (key: string, cost: number) => number {
     switch (onError) {
       case "local":
-        return (key, cost) => this.#local.tryTake(key, cost);
+        // Asked first, so that the refusal is told once: by this limiter.
+        return (key, cost) => this.#local.delay(key, cost) || this.#local.tryTake(key, cost);
       case "allow":
         return () => 0;
       case "deny":

@@ -43,7 +43,7 @@ export function slidingWindow<K = void>(options: SlidingWindowOptions): RateLimi
     throw new TypeError(`Cannot ${action}: exact must be true or false, got ${describe(exact)}`);
   }
   const meter = exact ? new LogMeter(limit, window) : new EstimateMeter(limit, window);
-  return new MeteredLimiter<K>(action, meter, options);
+  return new MeteredLimiter<K>("sliding-window", meter, options);
 }
 
 /** Each slot has three numbers: the units taken in the current window, those in the one before, and when it opened. */

@@ -5,6 +5,7 @@ import { Context } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor, derive, detach } from "./derive.ts";
 import { register } from "./registry.ts";
+import { type ServiceEvent, serviceEvents } from "./registry-events.ts";
 import { RestartGroup, type RestartPlan } from "./restart-group.ts";
 import type { Service, ServiceReport, SupervisorEvent, SupervisorReport } from "./service.ts";
 import { makeUnits, type ServiceUnit, startInOrder, stopInOrder } from "./service-unit.ts";
@@ -54,6 +55,7 @@ export interface RunOptions {
  * ```
  */
 export class Supervisor<Name extends string> implements AsyncDisposable {
+  readonly #name: string;
   readonly #units: readonly ServiceUnit[];
   readonly #settings: Settings;
   readonly #port: ProcessPort;
@@ -73,6 +75,7 @@ export class Supervisor<Name extends string> implements AsyncDisposable {
 
   /** @throws TypeError or RangeError for a bad option, an unknown name in `dependsOn`, and services that wait for each other */
   constructor(services: { readonly [N in Name]: Service<NoInfer<Name>> }, options: SupervisorOptions<Name> = {}) {
+    this.#name = options.name ?? "supervisor";
     this.#settings = readSettings(options);
     this.#port = options.process ?? process;
     this.#signals = options.signals ?? ["SIGTERM", "SIGINT"];
@@ -239,6 +242,9 @@ export class Supervisor<Name extends string> implements AsyncDisposable {
   }
 
   #tell(event: SupervisorEvent<Name>): void {
+    if (serviceEvents.hasSubscribers) {
+      serviceEvents.publish({ ...event, supervisor: this.#name } satisfies ServiceEvent);
+    }
     try {
       this.#onEvent?.(event);
     } catch (error) {

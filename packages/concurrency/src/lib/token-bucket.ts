@@ -34,7 +34,7 @@ export interface TokenBucketOptions extends TokenBucketSpec, MeteredLimiterOptio
  */
 export function tokenBucket<K = void>(options: TokenBucketOptions): RateLimiter<K> {
   const { ratePerMs, burst } = readTokenBucket("create a token bucket", options);
-  return new MeteredLimiter<K>("create a token bucket", new TokenMeter(ratePerMs, burst), options);
+  return new MeteredLimiter<K>("token-bucket", new TokenMeter(ratePerMs, burst), options);
 }
 
 /** Checks a token bucket's options and fills in what is left out; `action` opens the message of an error. */
