@@ -91,4 +91,10 @@ export {
   type PriorityHeaders,
   priorityHeader,
 } from "./lib/priority.ts";
-export { type RateLimitOptions, type RateLimitPolicy, type RateLimitStats, rateLimit } from "./lib/rate-limit.ts";
+export {
+  type RateLimiterPort,
+  type RateLimitOptions,
+  type RateLimitPolicy,
+  type RateLimitStats,
+  rateLimit,
+} from "./lib/rate-limit.ts";

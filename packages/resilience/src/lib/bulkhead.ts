@@ -34,7 +34,7 @@ export interface BulkheadStats extends ComponentStats {
 }
 
 /** A {@link bulkhead}: without a queue a gate, with one a driver. */
-export type Bulkhead = (Gate | Driver) & {
+export type Bulkhead = (Omit<Gate, "stats"> | Omit<Driver, "stats">) & {
   /** Decides its place in a stack. */
   readonly kind: "bulkhead";
   /** What it does now. */

@@ -7,9 +7,12 @@ import { listening, tell } from "./events.ts";
 import type { Driver, Gate, Next } from "./policy.ts";
 import { rejection } from "./stackless.ts";
 
+/** What {@link rateLimit} needs of a rate limiter. */
+export type RateLimiterPort<K> = Pick<RateLimiter<K>, "tryTake" | "take">;
+
 /** What can be set on a {@link rateLimit}. */
 export interface RateLimitOptions<K = string | undefined> {
-  /** Which key of the limiter a call takes from. Default: the `key` of the call. */
+  /** Which key of the limiter a call takes from; `() => undefined` for one rate for all. Default: the `key` of the call. */
   readonly key?: ((call: Call) => K) | undefined;
   /** Units that a call takes. Default: 1. */
   readonly cost?: ((call: Call) => number) | undefined;
@@ -28,7 +31,7 @@ export interface RateLimitStats extends ComponentStats {
 }
 
 /** A {@link rateLimit}: a gate, or with a `timeout` a driver. */
-export type RateLimitPolicy = (Gate | Driver) & {
+export type RateLimitPolicy = (Omit<Gate, "stats"> | Omit<Driver, "stats">) & {
   /** Decides its place in a stack. */
   readonly kind: "rate";
   /** What it has done. */
@@ -52,10 +55,15 @@ export type RateLimitPolicy = (Gate | Driver) & {
  * console.log((error as { code: string }).code); // prints: ERR_RATE_LIMITED
  * ```
  */
-export function rateLimit<K = string | undefined>(
-  limiter: Pick<RateLimiter<K>, "tryTake" | "take">,
-  options: RateLimitOptions<NoInfer<K>> = {},
-): RateLimitPolicy {
+export function rateLimit(
+  limiter: RateLimiterPort<string> | RateLimiterPort<string | undefined>,
+  options?: RateLimitOptions,
+): RateLimitPolicy;
+export function rateLimit<K>(
+  limiter: RateLimiterPort<K>,
+  options: RateLimitOptions<NoInfer<K>> & { readonly key: (call: Call) => NoInfer<K> },
+): RateLimitPolicy;
+export function rateLimit<K>(limiter: RateLimiterPort<K>, options: RateLimitOptions<K> = {}): RateLimitPolicy {
   const action = "make a rate limit";
   const { timeout = 0 } = options;
   for (const method of ["tryTake", "take"] as const) {
@@ -69,16 +77,13 @@ export function rateLimit<K = string | undefined>(
   return timeout > 0 ? new WaitingLimit(limiter, options, timeout) : new RejectingLimit(limiter, options);
 }
 
-/** Anything that takes units at once or after a while. */
-type Limiter<K> = Pick<RateLimiter<K>, "tryTake" | "take">;
-
 abstract class Limit<K> {
   readonly kind = "rate";
-  protected readonly limiter: Limiter<K>;
+  protected readonly limiter: RateLimiterPort<K>;
   readonly #options: RateLimitOptions<K>;
   #rejected = 0;
 
-  constructor(limiter: Limiter<K>, options: RateLimitOptions<K>) {
+  constructor(limiter: RateLimiterPort<K>, options: RateLimitOptions<K>) {
     this.limiter = limiter;
     this.#options = options;
   }
@@ -88,7 +93,7 @@ abstract class Limit<K> {
   }
 
   protected keyOf(call: Call): K {
-    // Without `key` the limiter has the keys that calls have, or none at all and does not look.
+    // Without `key` the limiter has the keys that calls have: the types say so.
     return this.#options.key === undefined ? (call.key as K) : this.#options.key(call);
   }
 
@@ -117,7 +122,7 @@ class RejectingLimit<K> extends Limit<K> implements Gate {
 class WaitingLimit<K> extends Limit<K> implements Driver {
   readonly #timeout: number;
 
-  constructor(limiter: Limiter<K>, options: RateLimitOptions<K>, timeout: number) {
+  constructor(limiter: RateLimiterPort<K>, options: RateLimitOptions<K>, timeout: number) {
     super(limiter, options);
     this.#timeout = timeout;
   }
