@@ -32,11 +32,11 @@ export class RollingCounts {
     else for (let left = passed; left > 0; left--) this.#rotate();
   }
 
-  add(kind: number): void {
+  add(kind: number, count = 1): void {
     const counts = this.#counts;
     // An index of a kind is always within the array.
-    (counts[kind] as number)++;
-    (counts[this.#at + kind] as number)++;
+    (counts[kind] as number) += count;
+    (counts[this.#at + kind] as number) += count;
   }
 
   total(kind: number): number {
