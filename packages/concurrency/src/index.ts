@@ -26,6 +26,7 @@ export { Latch } from "./lib/latch.ts";
 export { type LeakyBucketOptions, leakyBucket } from "./lib/leaky-bucket.ts";
 export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
 export { type LockOptions, Mutex, type MutexOptions } from "./lib/mutex.ts";
+export type { Permit } from "./lib/permit.ts";
 export {
   merge,
   type Pipe,
@@ -69,13 +70,8 @@ export {
   sending,
   trySelect,
 } from "./lib/select.ts";
-export {
-  type AcquireOptions,
-  type Permit,
-  Semaphore,
-  type SemaphoreOptions,
-  type TryAcquireOptions,
-} from "./lib/semaphore.ts";
+export { Semaphore } from "./lib/semaphore.ts";
+export type { AcquireOptions, SemaphoreOptions, TryAcquireOptions } from "./lib/semaphore-options.ts";
 export type {
   Health,
   Service,

@@ -1,8 +1,8 @@
 // A lock for each key, kept only while somebody uses it.
 import { checkCount, describe } from "./check.ts";
 import type { Task } from "./context.ts";
+import type { Permit } from "./permit.ts";
 import { QueueFullError } from "./queue-full-error.ts";
-import type { Permit } from "./semaphore.ts";
 
 /** What {@link Keyed} needs of a lock to stand for it: a `Mutex` or a `Semaphore` has it. */
 export interface Lockable<Options> {

@@ -4,7 +4,8 @@ import { checkCount, describe } from "./check.ts";
 import type { Context } from "./context.ts";
 import { contextFor, derive } from "./derive.ts";
 import { asKind } from "./registry-kind.ts";
-import { type AcquireOptions, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { AcquireOptions, SemaphoreOptions } from "./semaphore-options.ts";
 
 /** What can be set on `limit().map()`. */
 export interface MapOptions {

@@ -2,8 +2,9 @@ import { expectTypeOf, test } from "vitest";
 import { Condition } from "./condition.ts";
 import { Keyed } from "./keyed.ts";
 import { Mutex } from "./mutex.ts";
+import type { Permit } from "./permit.ts";
 import { RwLock } from "./rw-lock.ts";
-import { type Permit, Semaphore } from "./semaphore.ts";
+import { Semaphore } from "./semaphore.ts";
 
 test("locks give what their tasks give", () => {
   expectTypeOf(new Mutex().run(() => 1)).toEqualTypeOf<Promise<number>>();

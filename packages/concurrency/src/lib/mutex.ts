@@ -1,9 +1,11 @@
 // Mutual exclusion: one at a time, in order of arrival.
 import type { Clock } from "./clock.ts";
 import type { Context, Task } from "./context.ts";
+import type { Permit } from "./permit.ts";
 import type { Reentry } from "./reentry.ts";
 import { asKind } from "./registry-kind.ts";
-import { type AcquireOptions, type Permit, Semaphore } from "./semaphore.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { AcquireOptions } from "./semaphore-options.ts";
 
 /** How a {@link Mutex} behaves. */
 export interface MutexOptions {

@@ -3,10 +3,12 @@ import { currentNode } from "./ambient.ts";
 import type { Task } from "./context.ts";
 import { contextFor } from "./derive.ts";
 import type { LockOptions, MutexOptions } from "./mutex.ts";
+import type { Permit } from "./permit.ts";
 import { type ComponentStats, register } from "./registry.ts";
 import { asKind } from "./registry-kind.ts";
 import { type LockMode, LockReentryGuard } from "./rw-lock-reentry.ts";
-import { type Permit, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
+import { Semaphore } from "./semaphore.ts";
+import type { SemaphoreOptions } from "./semaphore-options.ts";
 
 /** How a {@link RwLock} behaves. */
 export interface RwLockOptions extends Omit<MutexOptions, "reentry"> {

@@ -6,52 +6,15 @@ import { ClosedError } from "./closed-error.ts";
 import type { Task } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
+import { HeldPermit, type Permit } from "./permit.ts";
 import { QueueFullError } from "./queue-full-error.ts";
-import { type Reentry, ReentryGuard } from "./reentry.ts";
+import { ReentryGuard } from "./reentry.ts";
 import { type ComponentStats, register } from "./registry.ts";
 import { kindOf } from "./registry-kind.ts";
 import { tellWait } from "./registry-waits.ts";
+import type { AcquireOptions, SemaphoreOptions, TryAcquireOptions } from "./semaphore-options.ts";
 import { TimeoutError } from "./timeout-error.ts";
-import type { WaitOptions } from "./wait-options.ts";
 import { Waiter, WaitQueue } from "./wait-queue.ts";
-
-/** What can be set on a {@link Semaphore}. */
-export interface SemaphoreOptions {
-  /** Used in error messages and warnings; with a name it is listed by `components()`. Default: `"semaphore"`. */
-  readonly name?: string | undefined;
-  /** How many callers may wait; one more is rejected with a `QueueFullError`. Default: `Infinity`. */
-  readonly maxQueue?: number | undefined;
-  /**
-   * What happens when a task within `run` needs permits that only come back when tasks that wait themselves go on, as
-   * when a task with the only permit waits for another: a warning once per semaphore, a `ReentryError` for the caller,
-   * or nothing. Default: `"warn"`, and `"ignore"` if `NODE_ENV` is `"production"`, where the bookkeeping is saved.
-   */
-  readonly reentry?: Reentry | undefined;
-  /** Measures `timeout`. Default: the system's. */
-  readonly clock?: Clock | undefined;
-}
-
-/** What to take with {@link Semaphore.tryAcquire}. */
-export interface TryAcquireOptions {
-  /** How many permits to take, all at once. Default: 1. */
-  readonly weight?: number | undefined;
-}
-
-/** What to take, and how to wait for it. */
-export interface AcquireOptions extends TryAcquireOptions, WaitOptions {
-  /** Higher goes first; equal ones in order of arrival. Default: 0. */
-  readonly priority?: number | undefined;
-  /** Milliseconds to wait at most, before a `TimeoutError`; 0 to reject at once. Default: no limit. */
-  readonly timeout?: number | undefined;
-}
-
-/** Permits that somebody holds. */
-export interface Permit extends Disposable {
-  /** How many. */
-  readonly weight: number;
-  /** Gives the permits back. Only the first call counts. */
-  release(): void;
-}
 
 /**
  * Lets at most `permits` pieces of work go on at a time.
@@ -137,7 +100,15 @@ export class Semaphore implements AsyncDisposable {
    * @throws the reason of the signal or context · TimeoutError · QueueFullError · ClosedError · RangeError if `weight`
    * is more than this semaphore has ever had
    */
-  async acquire(options: AcquireOptions = {}): Promise<Permit> {
+  acquire(options?: AcquireOptions): Promise<Permit> {
+    if (options !== undefined || this.#closed !== undefined || !this.#isFreeFor(1) || currentNode().cancelled) {
+      return this.#acquireLater(options ?? {});
+    }
+    this.#held++;
+    return Promise.resolve(new HeldPermit(this.#release, 1));
+  }
+
+  async #acquireLater(options: AcquireOptions): Promise<Permit> {
     const context = contextFor("acquire a permit", options.signal);
     const weight = this.#checkWeight(options.weight ?? 1);
     const waiter = this.#enter(context, weight, options);
@@ -154,21 +125,43 @@ export class Semaphore implements AsyncDisposable {
    * or the one passed as `signal`; for an `AbortSignal` a new one that ends with the signal or with the task.
    */
   run<T>(task: Task<T>, options?: AcquireOptions): Promise<T> {
-    return options === undefined && this.#guard === undefined
-      ? this.#runPlain(task)
-      : this.#runWith(task, options ?? {});
+    if (options !== undefined || this.#guard !== undefined) return this.#runWith(task, options ?? {});
+    // Without options nothing can change between the caller's context and the task's: no frame, no context is made.
+    const context = currentNode();
+    return this.#isFreeFor(1) && this.#closed === undefined && !context.cancelled
+      ? this.#runNow(task, context)
+      : this.#runLater(task, context);
   }
 
-  /** Without options nothing can change between the caller's context and the task's: no frame, no context is made. */
-  async #runPlain<T>(task: Task<T>): Promise<T> {
-    const context = currentNode();
+  /** No async function, which would cost as much again. Stack traces pass through `then` on their way to the caller. */
+  #runNow<T>(task: Task<T>, context: ContextNode): Promise<T> {
+    this.#held++;
+    try {
+      return Promise.resolve(task(context)).then(this.#onDone, this.#onFailed);
+    } catch (error) {
+      this.#release(1);
+      return Promise.reject(error);
+    }
+  }
+
+  readonly #onDone = <T>(value: T): T => {
+    this.#release(1);
+    return value;
+  };
+
+  readonly #onFailed = (error: unknown): never => {
+    this.#release(1);
+    throw error;
+  };
+
+  async #runLater<T>(task: Task<T>, context: ContextNode): Promise<T> {
     const waiter = this.#enter(context, 1);
     if (waiter !== undefined) {
       const failure = await waiter.outcome;
       if (failure !== undefined) throw failure();
     }
     try {
-      if (waiter !== undefined) context.throwIfCancelled(); // it may have ended since the permit was given
+      context.throwIfCancelled(); // it may have ended since the permit was given
       return await task(context);
     } finally {
       this.#release(1);
@@ -295,24 +288,4 @@ export class Semaphore implements AsyncDisposable {
 
 function statsOf({ permits, held, waiting }: Semaphore): ComponentStats {
   return { permits, held, waiting };
-}
-
-class HeldPermit implements Permit {
-  readonly weight: number;
-  #release: ((weight: number) => void) | undefined;
-
-  constructor(release: (weight: number) => void, weight: number) {
-    this.#release = release;
-    this.weight = weight;
-  }
-
-  release(): void {
-    const release = this.#release;
-    this.#release = undefined; // a second release must not free a permit that somebody else holds by now
-    release?.(this.weight);
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
-  }
 }

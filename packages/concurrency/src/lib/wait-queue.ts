@@ -2,6 +2,8 @@
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { ContextNode } from "./context-node.ts";
+import { keepShape } from "./keep-shape.ts";
+import { WaitLine } from "./wait-line.ts";
 
 /**
  * Why a caller left the line without being served. The error is made by the caller's own async function after it woke
@@ -73,8 +75,10 @@ function keepResolver(resolve: (outcome: Failure | undefined) => void): void {
 export class WaitQueue {
   /** Called when a waiter has left unserved: those behind it may fit now. */
   readonly onLeft: () => void;
-  /** Highest priority first. None is empty. */
-  readonly #lines: Line[] = [];
+  /** The line of the highest priority. Empty only if nobody waits at all. */
+  #top = new WaitLine(0);
+  /** The other lines, highest priority first. None is empty. */
+  readonly #others: WaitLine[] = [];
   #size = 0;
 
   constructor(onLeft: () => void) {
@@ -87,76 +91,50 @@ export class WaitQueue {
 
   /** The oldest of the highest priority. */
   get head(): Waiter | undefined {
-    return this.#lines[0]?.first;
+    return this.#top.first;
   }
 
   push(waiter: Waiter): void {
     const { priority } = waiter;
-    let index = this.#lines.length;
-    while (index > 0 && this.#lineAt(index - 1).priority < priority) index--;
-    let line = this.#lines[index - 1];
-    if (line?.priority !== priority) {
-      line = new Line(priority);
-      this.#lines.splice(index, 0, line);
-    }
+    if (this.#size++ === 0) this.#top.priority = priority;
+    const line = this.#top.priority === priority ? this.#top : this.#lineOf(priority);
     line.push(waiter);
-    this.#size++;
   }
 
   remove(waiter: Waiter): void {
-    let index = 0;
-    while (this.#lineAt(index).priority !== waiter.priority) index++;
-    if (this.#lineAt(index).remove(waiter)) this.#lines.splice(index, 1);
     this.#size--;
-  }
-
-  #lineAt(index: number): Line {
-    // Every caller has an index from this array's own bounds.
-    return this.#lines[index] as Line;
-  }
-}
-
-/**
- * An array in which those who leave from the middle make holes. A linked list would do without, but a long one is slow
- * to collect: its waiters can only be visited one after the other.
- */
-class Line {
-  readonly priority: number;
-  #slots: (Waiter | undefined)[] = [];
-  /** The slot of the first. All before it are empty. */
-  #start = 0;
-  #size = 0;
-
-  constructor(priority: number) {
-    this.priority = priority;
-  }
-
-  get first(): Waiter | undefined {
-    return this.#slots[this.#start];
-  }
-
-  push(waiter: Waiter): void {
-    waiter.place = this.#slots.push(waiter) - 1;
-    this.#size++;
-  }
-
-  /** Returns whether the line is empty now. */
-  remove(waiter: Waiter): boolean {
-    this.#slots[waiter.place] = undefined;
-    this.#size--;
-    if (this.#size === 0) return true;
-    while (this.#slots[this.#start] === undefined) this.#start++;
-    // Copies less than it has freed, so that leaving takes constant time on average.
-    if (this.#size * 2 < this.#slots.length && this.#slots.length > 64) this.#closeRanks();
-    return false;
-  }
-
-  #closeRanks(): void {
-    const waiters: Waiter[] = [];
-    for (const waiter of this.#slots) {
-      if (waiter !== undefined) waiter.place = waiters.push(waiter) - 1;
+    const top = this.#top;
+    if (top.priority !== waiter.priority) {
+      this.#removeFromOthers(waiter);
+      return;
     }
-    this.#slots = waiters;
-    this.#start = 0;
+    top.remove(waiter);
+    if (top.size === 0 && this.#size > 0) this.#top = this.#others.shift() as WaitLine; // somebody waits elsewhere
+  }
+
+  #removeFromOthers(waiter: Waiter): void {
+    const index = this.#others.findIndex(({ priority }) => priority === waiter.priority);
+    const line = this.#others[index] as WaitLine; // the waiter is in one of them
+    line.remove(waiter);
+    if (line.size === 0) this.#others.splice(index, 1);
+  }
+
+  /** The line of a priority that is not that of the top line, made if there is none. */
+  #lineOf(priority: number): WaitLine {
+    if (priority > this.#top.priority) {
+      this.#others.unshift(this.#top);
+      this.#top = new WaitLine(priority);
+      return this.#top;
+    }
+    const found = this.#others.findIndex((line) => line.priority <= priority);
+    const index = found < 0 ? this.#others.length : found;
+    let line = this.#others[index];
+    if (line?.priority !== priority) {
+      line = new WaitLine(priority);
+      this.#others.splice(index, 0, line);
+    }
+    return line;
   }
 }
+
+keepShape(new Waiter(new WaitQueue(() => {}), 1, 0));
