@@ -20,4 +20,11 @@ export {
   pMapSkip,
   pMapStop,
 } from "./lib/compat-p-map.ts";
-export { PQueue, type PQueueAddOptions, type PQueueOptions, type PQueueTask } from "./lib/compat-p-queue.ts";
+export { PQueue } from "./lib/compat-p-queue.ts";
+export {
+  PQueueEmitter,
+  type PQueueEvent,
+  type PQueueEvents,
+  type PQueueListener,
+} from "./lib/compat-p-queue-events.ts";
+export type { PQueueAddOptions, PQueueOptions, PQueueTask } from "./lib/compat-p-queue-options.ts";

@@ -17,6 +17,15 @@ type Step =
 
 async function trace(queue: PQueue | Peer, steps: readonly Step[]): Promise<unknown[]> {
   const log: unknown[] = [];
+  const told: Record<string, unknown[]> = {};
+  let empty = 0;
+  for (const name of ["add", "active", "completed", "error", "next", "empty", "idle"] as const) {
+    told[name] = [];
+    const listener = (event: Pick<CustomEvent, "detail"> | object): unknown =>
+      told[name]?.push("detail" in event ? (event.detail ?? undefined) : undefined);
+    if (queue instanceof Peer) queue.addEventListener(name, listener);
+    else queue.addEventListener(name, listener);
+  }
   const calls: Promise<unknown>[] = []; // their outcomes
   const running: { left: number; readonly resolve: () => void }[] = [];
   const tick = async (): Promise<void> => {
@@ -40,12 +49,18 @@ async function trace(queue: PQueue | Peer, steps: readonly Step[]): Promise<unkn
       await tick();
     }
     log.push([queue.size, queue.pending, queue.isPaused, queue.concurrency]);
+    if (step.kind === "add") continue;
+    const counts = Object.entries(told).map(([name, events]) => [name, events.length] as const);
+    // How often one turn tells that nobody waits is the business of the implementation.
+    log.push(Object.fromEntries(counts.map(([name, count]) => [name, name === "empty" ? count > empty : count])));
+    empty = told["empty"]?.length ?? 0;
   }
   queue.start();
   const idle = queue.onIdle();
   for (let left = 100; left > 0 && queue.size + queue.pending > 0; left--) await tick();
   await idle;
   log.push([queue.size, queue.pending]);
+  log.push([told["completed"], told["error"], told["idle"]?.length]);
   log.push(await Promise.all(calls));
   return log;
 }
@@ -207,4 +222,46 @@ test("PQueue refuses what is no option and no task", async () => {
   // @ts-expect-error: a promise is no task
   await expect(new PQueue().add(Promise.resolve())).rejects.toThrow("task must be a function, got an object");
   await expect(new PQueue().add(() => 1, { timeout: -1 })).rejects.toThrow("timeout must be 0 ms or more, got -1");
+});
+
+test("PQueue tells its listeners of what happens, in either style, as often as they asked for", async () => {
+  const queue = new PQueue({ concurrency: 1 });
+  const told: unknown[] = [];
+  const onCompleted = (result: unknown): void => void told.push(["completed", result]);
+  queue
+    .on("active", () => told.push("active"))
+    .on("completed", onCompleted)
+    .once("add", () => told.push("add"));
+  const listener = ({ type, detail }: { readonly type: string; readonly detail: unknown }): void => {
+    told.push([type, (detail as Error).message]);
+  };
+  queue.addEventListener("error", listener);
+  queue.addEventListener("error", listener); // registered once
+  queue.addEventListener("idle", ({ type }) => told.push(type), { once: true });
+  await queue.add(() => 1);
+  await queue.onIdle();
+  await queue.add(() => Promise.reject(new Error("failed"))).catch(() => {});
+  expect(told).toEqual(["add", "active", ["completed", 1], "idle", "active", ["error", "failed"]]);
+  queue.off("completed", onCompleted);
+  queue.removeEventListener("error", listener);
+  await queue.add(() => 2);
+  await queue.add(() => Promise.reject(new Error("failed again"))).catch(() => {});
+  expect(told.slice(6)).toEqual(["active", "active"]);
+});
+
+test("what a listener of a PQueue throws is an uncaught exception, and does no harm to the queue", async () => {
+  const queue = new PQueue();
+  const uncaught = new Promise((resolve) => process.once("uncaughtException", resolve));
+  queue.on("completed", () => {
+    throw new Error("thrown by a listener");
+  });
+  const others = process.listeners("uncaughtException").slice(0, -1); // those of the test runner
+  for (const other of others) process.off("uncaughtException", other);
+  try {
+    expect(await queue.add(() => "result")).toBe("result");
+    expect(await uncaught).toMatchObject({ message: "thrown by a listener" });
+  } finally {
+    for (const other of others) process.on("uncaughtException", other);
+  }
+  await queue.onIdle();
 });

@@ -2,6 +2,8 @@
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import { keepingAlive } from "./compat-clock.ts";
+import { PQueueEmitter } from "./compat-p-queue-events.ts";
+import type { PQueueAddOptions, PQueueOptions, PQueueTask } from "./compat-p-queue-options.ts";
 import { PendingCalls } from "./compat-pending.ts";
 import type { Context } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
@@ -10,38 +12,11 @@ import { asKind } from "./registry-kind.ts";
 import { Semaphore } from "./semaphore.ts";
 import { until } from "./until.ts";
 
-/** How many tasks a {@link PQueue} runs, and how fast. */
-export interface PQueueOptions {
-  /** How many tasks may run at a time. Default: `Infinity`. */
-  readonly concurrency?: number | undefined;
-  /** Whether tasks start before `start` is called. Default: `true`. */
-  readonly autoStart?: boolean | undefined;
-  /** How many tasks may start in an interval. Default: `Infinity`. */
-  readonly intervalCap?: number | undefined;
-  /** Milliseconds of an interval, which begins with the first start after a rest. Default: 0, no limit. */
-  readonly interval?: number | undefined;
-  /** Milliseconds that a task may take, from its start, before a `TimeoutError`. Default: no limit. */
-  readonly timeout?: number | undefined;
-  /** Measures `interval` and `timeout`. Default: the system's. */
-  readonly clock?: Clock | undefined;
-}
-
-/** How one task stands in the line. */
-export interface PQueueAddOptions {
-  /** Higher goes first; equal ones in order of arrival. Default: 0. */
-  readonly priority?: number | undefined;
-  /** Takes the task out of the line or, once it runs, gives its place free, and rejects with the reason. */
-  readonly signal?: AbortSignal | Context | undefined;
-  /** Instead of the queue's. */
-  readonly timeout?: number | undefined;
-}
-
-/** A task of a {@link PQueue}. Its `signal` aborts with its time or with the one given to `add`. */
-export type PQueueTask<T> = (options: { readonly signal: AbortSignal }) => T | PromiseLike<T>;
-
 /**
- * The surface of p-queue 10 that most code uses, for code that moves over one import at a time. Left out are its events,
- * queue classes, the sliding window (`strict`) and changing a priority.
+ * The surface of p-queue that most code uses, for code that moves over one import at a time, with the events of version
+ * 10 (`addEventListener`) and of those before (`on`). Left out are queue classes, the sliding window (`strict`), changing
+ * a priority, and the events `rateLimit`, `rateLimitCleared` and `pendingZero`. Events that are told in one turn may
+ * come in another order.
  *
  * A task that times out or is aborted gives its place free, though it may go on if it does not look at its signal. Tasks
  * run in the context and the `AsyncLocalStorage` frames of their `add`.
@@ -57,7 +32,7 @@ export type PQueueTask<T> = (options: { readonly signal: AbortSignal }) => T | P
  * console.log(await results); // prints: [ 'one', 'two' ]
  * ```
  */
-export class PQueue {
+export class PQueue extends PQueueEmitter {
   readonly #semaphore: Semaphore;
   readonly #waiting = new PendingCalls();
   readonly #watchers = new Set<Watcher>();
@@ -65,15 +40,20 @@ export class PQueue {
   readonly #intervalCap: number;
   readonly #interval: number;
   readonly #timeout: number | undefined;
+  /** Those that were sent away by `clear`, which has told of it. */
+  readonly #cleared = new WeakSet<ContextNode>();
   #concurrency: number;
   #isPaused: boolean;
   #finished = 0;
+  /** Tasks that have started, and of whose end has not been told yet. */
+  #active = 0;
   /** How many had been let in when the interval began. */
   #before = 0;
   #intervalTimer: Timer | undefined;
 
   /** @throws TypeError or RangeError for an option that is none */
   constructor(options: PQueueOptions = {}) {
+    super();
     const action = "create a PQueue";
     const never = Number.POSITIVE_INFINITY;
     const { concurrency = never, autoStart = true, intervalCap = never, interval = 0, timeout } = options;
@@ -109,7 +89,7 @@ export class PQueue {
 
   set concurrency(value: number) {
     this.#concurrency = checkCount("set up a PQueue", "concurrency", value, 1, true);
-    this.#update();
+    this.#letIn();
   }
 
   /**
@@ -141,13 +121,15 @@ export class PQueue {
   /** Lets tasks start again. */
   start(): this {
     this.#isPaused = false;
-    this.#update();
+    this.#letIn();
     return this;
   }
 
   /** Rejects all tasks that wait with an `AbortError`, which is no unhandled rejection if nobody handles it. */
   clear(): void {
-    this.#waiting.clear(true);
+    const cleared = this.#waiting.clear(true);
+    for (const context of cleared) this.#cleared.add(context);
+    if (cleared.length > 0) this.#tellNext();
     this.#notify();
   }
 
@@ -173,10 +155,17 @@ export class PQueue {
     const context = derive({ signal }, "add to a PQueue");
     ticket.context = context;
     this.#waiting.add(context);
+    const isAdded = !context.cancelled;
+    let isStarted = false;
+    if (isAdded) this.emit("add");
     const start = (own: Context): Promise<T> => {
+      isStarted = true;
+      this.#active++;
       this.#waiting.delete(context);
       this.#notify();
-      return isRaced ? this.#race(task, own, timeout) : this.#call(task, own);
+      const result = isRaced ? this.#race(task, own, timeout) : this.#call(task, own);
+      this.emit("active");
+      return result;
     };
     try {
       const running = this.#semaphore.run(start, { signal: context, priority });
@@ -184,6 +173,8 @@ export class PQueue {
       return await running;
     } finally {
       this.#waiting.delete(context);
+      if (isStarted) this.#active--;
+      if (isAdded && !this.#cleared.has(context)) this.#tellNext();
       context.cancel(); // lets go of a signal that lives longer
       this.#notify();
     }
@@ -192,16 +183,21 @@ export class PQueue {
   /** Gives the place free before the task has ended, if its time or its signal has. */
   async #race<T>(task: PQueueTask<T>, own: Context, timeout: number | undefined): Promise<T> {
     using context = derive({ parent: own, timeout, clock: this.#clock });
-    try {
-      return await until(context, call(task, context));
-    } finally {
-      this.#finish();
-    }
+    return await this.#outcomeOf(until(context, call(task, context)));
   }
 
   async #call<T>(task: PQueueTask<T>, context: Context): Promise<T> {
+    return await this.#outcomeOf(call(task, context));
+  }
+
+  async #outcomeOf<T>(running: Promise<T>): Promise<T> {
     try {
-      return await call(task, context);
+      const result = await running;
+      this.emit("completed", result);
+      return result;
+    } catch (error) {
+      this.emit("error", error);
+      throw error;
     } finally {
       this.#finish();
     }
@@ -222,6 +218,20 @@ export class PQueue {
   #update(): void {
     this.#semaphore.resize(this.#permits);
     this.#openInterval();
+  }
+
+  /** More may be let in now. */
+  #letIn(): void {
+    const before = this.size;
+    this.#update();
+    if (before > 0 && this.size === 0) this.emit("empty");
+  }
+
+  /** One has ended or has left the line. */
+  #tellNext(): void {
+    if (this.size === 0) this.emit("empty");
+    if (this.size === 0 && this.pending === 0 && this.#active === 0) this.emit("idle");
+    this.emit("next");
   }
 
   /** An interval begins when a task is let in, and goes on while something is left. */

@@ -20,8 +20,8 @@ export class PendingCalls {
     this.#waiting.delete(context);
   }
 
-  /** Rejects those that still wait, in order. With `quietly` that is no unhandled rejection. */
-  clear(quietly: boolean): void {
+  /** Rejects those that still wait, in order. With `quietly` that is no unhandled rejection. Returns who they were. */
+  clear(quietly: boolean): readonly ContextNode[] {
     const cause = new DOMException("The call was cleared from the queue before it started", "AbortError");
     const waiting = [...this.#waiting];
     this.#waiting.clear();
@@ -29,5 +29,6 @@ export class PendingCalls {
       if (quietly) call?.catch(() => {});
       context.cancel(cause);
     }
+    return waiting.map(([context]) => context);
   }
 }
