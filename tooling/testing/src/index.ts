@@ -1,6 +1,7 @@
 // Real programs for integration tests: Redis, Chromium, certificates, ports, folders and child processes.
 export { type CreateCertificatesOptions, createCertificates, type TestCertificates } from "./lib/certificates.ts";
 export { type Chromium, type LaunchChromiumOptions, launchChromium } from "./lib/chromium.ts";
+export { type EtcdServer, startEtcd } from "./lib/etcd.ts";
 export { freePort } from "./lib/free-port.ts";
 export { type NetLogRequest, readNetLog } from "./lib/net-log.ts";
 export { type RedisServer, type StartRedisOptions, startRedis } from "./lib/redis.ts";

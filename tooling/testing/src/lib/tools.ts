@@ -22,6 +22,7 @@ const tools = {
     debianPackage: "chromium",
   },
   curl: { commands: ["curl"], debianPackage: "curl" },
+  etcd: { commands: ["etcd"], debianPackage: "etcd-server" },
   gtlsclient: { commands: ["gtlsclient"], debianPackage: "ngtcp2-client" },
   h2load: { commands: ["h2load"], debianPackage: "nghttp2-client" },
   openssl: { commands: ["openssl"], debianPackage: "openssl" },
