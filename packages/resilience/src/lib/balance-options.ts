@@ -20,7 +20,7 @@ export interface BalanceOptions {
   readonly panic?: number | undefined;
   /** Whether a `NoEndpointError` has a stack. Default: `false`. */
   readonly stack?: boolean | undefined;
-  /** The same as that of the calls. Default: the system's. */
+  /** The same as that of the calls. Default: that of the current context. */
   readonly clock?: Clock | undefined;
   /** From 0 to 1, without 1. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;

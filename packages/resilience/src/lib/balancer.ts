@@ -1,5 +1,5 @@
 // Sends each call to one of several endpoints: the gate, and who is told what.
-import { abortable, type Clock, ClosedError, systemClock, type WaitOptions } from "@proj/concurrency";
+import { abortable, type Clock, ClosedError, Context, type WaitOptions } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
 import { checkDuration, checkRatio } from "@proj/concurrency/options";
 import { Ejection, type EjectionListener } from "./balance-ejection.ts";
@@ -42,7 +42,7 @@ export class Balancer implements Gate, AsyncDisposable {
   /** @throws TypeError or RangeError for options or endpoints that are none */
   constructor(source: EndpointSource, strategy: BalanceStrategy, options: BalanceOptions = {}) {
     const { name = "balancer", slowStart = 10_000, panic = 0.3, ejection = {}, healthCheck } = options;
-    const { clock = systemClock, random = Math.random, stack = false } = options;
+    const { clock = Context.current().clock, random = Math.random, stack = false } = options;
     checkDuration("balance", "slowStart", slowStart);
     checkRatio("balance", "panic", panic);
     this.name = name;
