@@ -5,7 +5,9 @@ export {
   type ChaosStats,
   chaos,
 } from "./lib/chaos.ts";
+export type { ProxyAddress } from "./lib/chaos-address.ts";
 export { ChaosError } from "./lib/chaos-error.ts";
+export type { FaultProxy, FaultProxyOptions } from "./lib/chaos-proxy.ts";
 export {
   type ChaosMatch,
   type ChaosPattern,
@@ -21,3 +23,28 @@ export {
   type OutcomeRule,
   outcome,
 } from "./lib/chaos-rules.ts";
+export type { ProxyConnection } from "./lib/chaos-tcp-connection.ts";
+export { type TcpProxy, type TcpProxyOptions, type TcpProxyStats, tcpProxy } from "./lib/chaos-tcp-proxy.ts";
+export type {
+  BandwidthToxic,
+  CorruptToxic,
+  DownToxic,
+  DripToxic,
+  DropToxic,
+  DuplicateToxic,
+  HalfOpenToxic,
+  LatencyToxic,
+  LimitToxic,
+  LossToxic,
+  ReorderToxic,
+  ResetToxic,
+  SlowCloseToxic,
+  TcpToxic,
+  Toxic,
+  ToxicBase,
+  ToxicDirection,
+  UdpToxic,
+} from "./lib/chaos-toxic.ts";
+export type { DatagramCounts } from "./lib/chaos-udp-link.ts";
+export { type UdpProxy, type UdpProxyOptions, type UdpProxyStats, udpProxy } from "./lib/chaos-udp-proxy.ts";
+export type { ProxySession } from "./lib/chaos-udp-session.ts";
