@@ -411,6 +411,50 @@ test("the stack of an error shows the caller and the task, waiting or not", asyn
   }
 });
 
+test("without bookkeeping too, the stack of an error shows the caller and the task, waiting or not", async () => {
+  const semaphore = new Semaphore(1, { reentry: "ignore" });
+  const tasks = {
+    async later(): Promise<never> {
+      await Promise.resolve();
+      throw new Error("later");
+    },
+    async muchLater(): Promise<never> {
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+      throw new Error("much later");
+    },
+    async now(): Promise<never> {
+      throw new Error("now");
+    },
+    synchronous(): never {
+      throw new Error("synchronous");
+    },
+  };
+  for (const [name, task] of Object.entries(tasks)) {
+    async function theCaller(): Promise<void> {
+      await semaphore.run<void>(task);
+    }
+    const free = theCaller();
+    const waiting = [theCaller(), theCaller()];
+    for (const call of [free, ...waiting]) {
+      const stack = await call.catch((error: Error) => error.stack);
+      expect(stack).toMatch(new RegExp(`${name} [\\s\\S]*theCaller`));
+    }
+    expect([semaphore.free, semaphore.waiting]).toEqual([1, 0]);
+  }
+});
+
+test("a task that is none, throws at once, or gives a thenable or a plain value leaves no permit held", async () => {
+  const semaphore = new Semaphore(1, { reentry: "ignore" });
+  // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+  const thenable = { then: (resolve: (value: number) => void) => resolve(7) };
+  expect(await semaphore.run(() => thenable)).toBe(7);
+  expect(await semaphore.run(() => 8)).toBe(8);
+  // @ts-expect-error: no function
+  await expect(semaphore.run(5)).rejects.toThrow(TypeError);
+  await expect(semaphore.run(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
+  expect([semaphore.free, semaphore.held]).toEqual([1, 0]);
+});
+
 test("the stack of a TimeoutError shows who waited", async () => {
   const clock = new TestClock();
   const semaphore = new Semaphore(1, { clock });
