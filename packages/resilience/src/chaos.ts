@@ -7,6 +7,15 @@ export {
 } from "./lib/chaos.ts";
 export type { ProxyAddress } from "./lib/chaos-address.ts";
 export { ChaosError } from "./lib/chaos-error.ts";
+export {
+  type CpuPressureOptions,
+  type FdPressureOptions,
+  type MemoryPressureOptions,
+  type Pressure,
+  PressureError,
+  type PressureOptions,
+  pressure,
+} from "./lib/chaos-pressure.ts";
 export type { FaultProxy, FaultProxyOptions } from "./lib/chaos-proxy.ts";
 export {
   type ChaosMatch,
