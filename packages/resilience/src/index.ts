@@ -1,3 +1,5 @@
+export { type AdaptiveTimeout, type AdaptiveTimeoutOptions, adaptive } from "./lib/adaptive-timeout.ts";
+export { attemptErrors } from "./lib/attempt-errors.ts";
 export {
   type Backoff,
   type ConstantOptions,
@@ -48,16 +50,21 @@ export {
 } from "./lib/budget.ts";
 export { type Bulkhead, type BulkheadOptions, type BulkheadStats, bulkhead } from "./lib/bulkhead.ts";
 export type { Call, CallOptions, OutcomeKind, ResilientTask } from "./lib/call.ts";
+export { CallTimeoutError } from "./lib/call-timeout-error.ts";
 export type { BreakerState, CircuitMemory } from "./lib/circuit.ts";
 export { CircuitOpenError } from "./lib/circuit-open-error.ts";
+export { type Classification, type Classify, classify } from "./lib/classify.ts";
 export {
   type ClientThrottle,
   type ClientThrottleOptions,
   type ClientThrottleStats,
   clientThrottle,
 } from "./lib/client-throttle.ts";
+export { compose } from "./lib/compose.ts";
 export type { Endpoint } from "./lib/endpoint.ts";
 export { type ResilienceEvent, resilienceChannel } from "./lib/events.ts";
+export { type HedgeEvent, type HedgeOptions, type HedgePolicy, hedge } from "./lib/hedge.ts";
+export { HedgeLostError } from "./lib/hedge-lost-error.ts";
 export { type IdempotencyGuard, idempotencyGuard } from "./lib/idempotency.ts";
 export type { IdempotencyCodec, IdempotentOutcome } from "./lib/idempotency-codec.ts";
 export {
@@ -91,6 +98,7 @@ export {
   type PriorityHeaders,
   priorityHeader,
 } from "./lib/priority.ts";
+export { type Quantile, type QuantileOptions, quantile } from "./lib/quantile.ts";
 export {
   type RateLimiterPort,
   type RateLimitOptions,
@@ -98,3 +106,7 @@ export {
   type RateLimitStats,
   rateLimit,
 } from "./lib/rate-limit.ts";
+export { type ResilientOptions, resilient } from "./lib/resilient.ts";
+export { type RetryEvent, type RetryOptions, type RetryPolicy, type RetryStop, retry } from "./lib/retry.ts";
+export type { Resilient, StackOptions } from "./lib/stack.ts";
+export { attemptTimeout, type TimeoutPolicy, type TimeoutSource, timeout } from "./lib/timeout.ts";

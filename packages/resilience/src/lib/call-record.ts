@@ -1,12 +1,12 @@
 // The calls that the policies are given.
-import type { Clock, Context } from "@proj/concurrency";
+import type { Clock, Context, OwnedContext, Timer } from "@proj/concurrency";
 import type { Call, OutcomeKind } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** A call that its maker can write to. One shape for all, so that reading it stays fast. */
 export class CallRecord implements Call {
   readonly name: string;
-  readonly context: Context;
+  context: Context;
   readonly key: string | undefined;
   readonly idempotent: boolean;
   readonly priority: number;
@@ -20,6 +20,15 @@ export class CallRecord implements Call {
   untouched = false;
   error: unknown;
   value: unknown;
+
+  /** The endpoints that all attempts of the call have been sent to, by id; only where there is a choice. */
+  tried: string[] | undefined;
+  /** What its frame made for it and has to let go of. */
+  owned: OwnedContext | undefined;
+  watch: Disposable | undefined;
+  timer: Timer | undefined;
+  /** Milliseconds it was given; `Infinity` if it may take as long as it likes. */
+  limit = Number.POSITIVE_INFINITY;
 
   constructor(
     name: string,
@@ -46,15 +55,23 @@ export class CallRecord implements Call {
 
 /** The same call as another attempt, in another context; it starts now and on no endpoint. */
 export function forkCall(call: Call, attempt: number, context: Context = call.context): CallRecord {
-  return new CallRecord(
-    call.name,
-    context,
-    call.key,
-    call.idempotent,
-    call.priority,
-    attempt,
-    call.clock,
-    call.clock.now(),
-    undefined,
-  );
+  return copyCall(call, attempt, context, call.clock.now(), undefined);
+}
+
+/** The same attempt, for a frame further inside. */
+export function innerCall(call: Call): CallRecord {
+  return copyCall(call, call.attempt, call.context, call.startedAt, call.endpoint);
+}
+
+function copyCall(
+  call: Call,
+  attempt: number,
+  context: Context,
+  startedAt: number,
+  endpoint: Endpoint | undefined,
+): CallRecord {
+  const { name, key, idempotent, priority, clock } = call;
+  const copy = new CallRecord(name, context, key, idempotent, priority, attempt, clock, startedAt, endpoint);
+  if (call instanceof CallRecord) copy.tried = call.tried;
+  return copy;
 }

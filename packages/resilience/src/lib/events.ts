@@ -3,7 +3,9 @@ import { channel } from "node:diagnostics_channel";
 import type { BalanceEvent, DiscoveryEvent } from "./balance-events.ts";
 import type { BreakerEvent } from "./breaker-events.ts";
 import type { ChaosEvent } from "./chaos.ts";
+import type { HedgeEvent } from "./hedge.ts";
 import type { IdempotencyEvent } from "./idempotency-events.ts";
+import type { RetryEvent } from "./retry.ts";
 
 /** The name of the `node:diagnostics_channel` on which events are published. */
 export const resilienceChannel = "proj:resilience:event";
@@ -16,7 +18,9 @@ export type ResilienceEvent =
   | BreakerEvent
   | ChaosEvent
   | DiscoveryEvent
-  | IdempotencyEvent;
+  | HedgeEvent
+  | IdempotencyEvent
+  | RetryEvent;
 
 const events = channel(resilienceChannel);
 
