@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type BegunCall, GateCalls } from "../../test/support/gate-calls.ts";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { breaker } from "./breaker.ts";
 import type { OutcomeKind } from "./call.ts";
 
@@ -244,6 +245,6 @@ test("A breaker agrees with its model on long random walks", () => {
         pair.check();
       }
     }),
-    { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 2_000) },
+    { numRuns: propertyRuns(2_000) },
   );
 });
