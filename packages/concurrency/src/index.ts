@@ -38,7 +38,6 @@ export {
   type Step,
 } from "./lib/pipe.ts";
 export {
-  type CreateBackoff,
   type Pool,
   type PoolAcquireOptions,
   type PoolLease,

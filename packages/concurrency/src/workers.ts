@@ -1,4 +1,3 @@
-export type { CreateBackoff } from "./lib/pool.ts";
 export {
   type CallOptions,
   type WorkerArguments,

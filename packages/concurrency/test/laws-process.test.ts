@@ -44,7 +44,7 @@ test("a wait for a time keeps the process alive until that time has come", async
       if (++made === 1) throw new Error("not yet");
       return made;
     };
-    const things = c.pool({ create, createBackoff: { base: 5 } });
+    const things = c.pool({ create, createBackoff: () => 5 });
     await things.acquire().catch(() => {});
     const lease = await things.acquire();
     say("backoff of a pool");

@@ -52,8 +52,8 @@ test("Context.current() is that of the call in every callback of a pool and of a
     validate: (_thing, context) => look("validate")(context),
     destroy: (_thing, context) => look("destroy")(context),
   });
-  await things.use(() => {});
-  await things.use(() => {});
+  await things.run(() => {});
+  await things.run(() => {});
   await things.close();
   const supervisor = new Supervisor({
     service: { start: look("start"), health: look("health"), stop: look("stop") },

@@ -98,7 +98,7 @@ test("[cockatiel] [p-queue#200, p-limit#83] whatever queues work, it runs in the
     limit: (task) => one(() => task(Context.current())),
     lock: (task) => lock.write(task),
     keyed: (task) => keyed.for("key").run(task),
-    pool: (task) => things.use((_thing, context) => task(context)),
+    pool: (task) => things.run((_thing, context) => task(context)),
   };
   for (const [way, run] of Object.entries(ways)) {
     const seen = await Promise.all(

@@ -203,7 +203,7 @@ test("a task that ignores its end costs its thread after the grace; others on it
 });
 
 test("process.exit in a task fails what had begun, once; the rest runs in another thread", async () => {
-  await using pool = open({ concurrency: 2, restartBackoff: { base: 1 } });
+  await using pool = open({ concurrency: 2, restartBackoff: () => 1 });
   const gate = new Gate();
   const begun = pool.run.untilAborted(gate.words);
   await gate.begun();
@@ -221,7 +221,7 @@ test("process.exit in a task fails what had begun, once; the rest runs in anothe
 });
 
 test("results that were there before a thread ended are not lost with it", async () => {
-  await using pool = open({ restartBackoff: { base: 1 } });
+  await using pool = open({ restartBackoff: () => 1 });
   const outcomes = await Promise.allSettled([pool.run.add(1, 1), pool.run.echo("x"), pool.run.quit(0)]);
   expect(outcomes.map((outcome) => outcome.status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
 });
@@ -235,7 +235,7 @@ test("an exception outside of a task is the cause of the loss", async () => {
 });
 
 test("a thread without memory fails its task, not the process", async () => {
-  await using pool = open({ resourceLimits: { maxOldGenerationSizeMb: 24 }, restartBackoff: { base: 1 } });
+  await using pool = open({ resourceLimits: { maxOldGenerationSizeMb: 24 }, restartBackoff: () => 1 });
   const error = await caught(pool.run.exhaustMemory());
   expect(error).toBeInstanceOf(WorkerLostError);
   expect(error.cause).toMatchObject({ code: "ERR_WORKER_OUT_OF_MEMORY" });
@@ -338,7 +338,7 @@ test("options out of range are refused at once, by name", () => {
   expect(make({ inFlight: 257 })).toThrow("Cannot create workers: inFlight must be at most 256, got 257");
   expect(make({ concurrency: 4, inFlight: 3 })).toThrow("inFlight must be an integer of at least 4, got 3");
   expect(make({ grace: -1 })).toThrow(RangeError);
-  expect(make({ restartBackoff: { base: "1" } })).toThrow("restartBackoff.base must be a number of milliseconds");
+  expect(make({ restartBackoff: { base: 1 } })).toThrow("restartBackoff must be a function");
   expect(() => workers("work.ts")).toThrow("the module must be a URL or an absolute path");
 });
 

@@ -1,20 +1,25 @@
-// The pause after a failed attempt to make a resource, longer with each failure in a row.
+// The pause after a failed attempt to make something, as a rule longer with each failure in a row.
+import { checkDuration } from "./check.ts";
 import type { Clock, Timer } from "./clock.ts";
+
+/** How many milliseconds to wait before the attempt that follows `attempt` failures in a row. */
+export type Backoff = (attempt: number) => number;
+
+/** 100 ms, doubled each time, at most 10,000 ms; between half and the whole of that, so that many do not try at once. */
+export function doubling(random: () => number): Backoff {
+  return (attempt) => Math.min(10_000, 100 * 2 ** (attempt - 1)) * (1 - random() / 2);
+}
 
 export class PoolBackoff {
   readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #base: number;
-  readonly #max: number;
+  readonly #backoff: Backoff;
   readonly #onOver: () => void;
   #failures = 0;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, random: () => number, base: number, max: number, onOver: () => void) {
+  constructor(clock: Clock, backoff: Backoff, onOver: () => void) {
     this.#clock = clock;
-    this.#random = random;
-    this.#base = base;
-    this.#max = max;
+    this.#backoff = backoff;
     this.#onOver = onOver;
   }
 
@@ -28,15 +33,12 @@ export class PoolBackoff {
   }
 
   fail(): void {
-    const pause = Math.min(this.#max, this.#base * 2 ** this.#failures++);
+    this.#failures++;
     this.#timer?.clear();
-    this.#timer = this.#clock.setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#onOver();
-      },
-      pause * (1 - this.#random() / 2),
-    );
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#onOver();
+    }, this.#pause());
   }
 
   /** Somebody waits for the next attempt. */
@@ -52,5 +54,17 @@ export class PoolBackoff {
   stop(): void {
     this.#timer?.clear();
     this.#timer = undefined;
+  }
+
+  /** A backoff that fails itself is an uncaught exception, as for any event listener; it must not end all attempts. */
+  #pause(): number {
+    try {
+      return checkDuration("wait after a failure", "the result of the backoff", this.#backoff(this.#failures));
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+      return doubling(() => 0)(this.#failures);
+    }
   }
 }

@@ -1,16 +1,11 @@
-// The two ends of a loan: a caller in line, and the lease that it gets.
+// What a caller holds while a resource is lent to it.
+import { keepShape } from "./keep-shape.ts";
 import type { PoolLease } from "./pool.ts";
-import type { Slot } from "./pool-slots.ts";
-import { Waiter } from "./wait-queue.ts";
+import { Slot } from "./pool-slots.ts";
 
 /** Takes back what was lent. */
 export interface LeaseOwner<Resource> {
   giveBack(slot: Slot<Resource>, isBroken: boolean): void;
-}
-
-/** A caller in line, and what it is given. */
-export class Caller<Resource> extends Waiter {
-  slot: Slot<Resource> | undefined;
 }
 
 /** Ends once: a second release must not free what somebody else holds by now. */
@@ -43,3 +38,5 @@ export class Lease<Resource> implements PoolLease<Resource> {
     if (slot !== undefined) this.#pool.giveBack(slot, isBroken);
   }
 }
+
+keepShape(new Lease({ giveBack: () => {} }, new Slot({})));

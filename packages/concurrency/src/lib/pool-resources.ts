@@ -1,7 +1,6 @@
 // The one implementation of a pool. Every change of state ends in `#serve`, which sends resources on their way to those
 // in line: an idle one, checked first if there is a check, or a new one.
-import { currentNode, runIn } from "./ambient.ts";
-import { checkDuration, describe } from "./check.ts";
+import { checkDuration } from "./check.ts";
 import type { Timer } from "./clock.ts";
 import { ClosedError } from "./closed-error.ts";
 import type { Context } from "./context.ts";
@@ -9,18 +8,19 @@ import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
 import type { Pool, PoolAcquireOptions, PoolLease, PoolOptions, PoolStats } from "./pool.ts";
 import { PoolBackoff } from "./pool-backoff.ts";
-import { Caller, Lease, type LeaseOwner } from "./pool-lease.ts";
+import { Lease, type LeaseOwner } from "./pool-lease.ts";
 import { withinTime } from "./pool-limit.ts";
+import { CallerLine } from "./pool-line.ts";
+import { runWithLease } from "./pool-run.ts";
 import { type PoolSettings, settle } from "./pool-settings.ts";
 import { IdleStack, Slot } from "./pool-slots.ts";
 import { TimeoutError } from "./timeout-error.ts";
-import { WaitQueue } from "./wait-queue.ts";
 
 export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resource> {
   readonly #settings: PoolSettings<Resource>;
   readonly #slots = new Set<Slot<Resource>>();
   readonly #idle = new IdleStack<Resource>();
-  readonly #queue = new WaitQueue(() => {});
+  readonly #line: CallerLine<PoolLease<Resource>>;
   readonly #backoff: PoolBackoff;
   /** Resources on their way to those in line: being made or checked. */
   #coming = 0;
@@ -35,8 +35,9 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   constructor(options: PoolOptions<Resource>) {
     this.#settings = settle(options);
-    const { clock, random, backoffBase, backoffMax, warmUp } = this.#settings;
-    this.#backoff = new PoolBackoff(clock, random, backoffBase, backoffMax, () => {
+    const { clock, timeout, createBackoff, warmUp } = this.#settings;
+    this.#line = new CallerLine(clock, timeout, (timeout) => this.#timeoutError(timeout));
+    this.#backoff = new PoolBackoff(clock, createBackoff, () => {
       this.#serve();
       this.#fill();
     });
@@ -60,7 +61,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
       leased: size - idle - this.#checking,
       creating: this.#creating,
       destroying: this.#destroying,
-      waiting: this.#queue.size,
+      waiting: this.#line.size,
       ...this.#counts,
     };
   }
@@ -69,8 +70,8 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     try {
       const context = contextFor("acquire a resource", options?.signal);
       if (context.cancelled) return Promise.reject(context.cause);
-      const timeout = options?.timeout ?? this.#settings.timeout;
-      if (options !== undefined) checkDuration("acquire a resource", "timeout", timeout);
+      const timeout = options?.timeout;
+      if (timeout !== undefined) checkDuration("acquire a resource", "timeout", timeout);
       // The usual case, an idle resource and nothing to check or to wait for, costs one object and one promise.
       const lease = this.tryAcquire();
       return lease === undefined ? this.#wait(context, timeout) : Promise.resolve(lease);
@@ -85,24 +86,8 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     return slot === undefined ? undefined : new Lease(this, slot);
   }
 
-  async use<T>(
-    task: (resource: Resource, context: Context) => T | PromiseLike<T>,
-    options?: PoolAcquireOptions,
-  ): Promise<T> {
-    if (typeof task !== "function") {
-      throw new TypeError(`Cannot use a resource: task must be a function, got ${describe(task)}`);
-    }
-    const caller = currentNode();
-    const context = contextFor("use a resource", options?.signal);
-    const lease = await this.acquire(options === undefined ? undefined : { ...options, signal: context });
-    try {
-      context.throwIfCancelled(); // it may have ended since the resource was given
-      if (context === caller) return await task(lease.resource, context);
-      return await runIn(context, (context) => task(lease.resource, context), context);
-    } finally {
-      lease.release();
-      if (context !== caller && context !== options?.signal) context.cancel(); // made here for an AbortSignal
-    }
+  run<T>(task: (resource: Resource, context: Context) => T | PromiseLike<T>, options?: PoolAcquireOptions): Promise<T> {
+    return runWithLease(this, task, options);
   }
 
   evict(resource: Resource): boolean {
@@ -144,24 +129,16 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   /** A lease is over. */
   giveBack(slot: Slot<Resource>, isBroken: boolean): void {
     if (isBroken) slot.isDoomed = true;
-    if (slot.isDoomed || this.#queue.size > 0 || this.#closed !== undefined) this.#reuse(slot);
+    if (slot.isDoomed || this.#line.size > 0 || this.#closed !== undefined) this.#reuse(slot);
     else this.#rest(slot);
   }
 
-  /** The errors are made here, where their stack shows who was waiting. */
-  async #wait(context: ContextNode, timeout: number): Promise<PoolLease<Resource>> {
+  #wait(context: ContextNode, timeout: number | undefined): Promise<PoolLease<Resource>> {
     if (this.#closed !== undefined) throw new ClosedError(this.name);
-    const caller = new Caller<Resource>(this.#queue, 1, 0);
-    this.#queue.push(caller);
+    const { given } = this.#line.push(context, timeout);
     this.#serve();
-    if (caller.slot === undefined) {
-      caller.leaveWith(context);
-      caller.leaveAfter(this.#settings.clock, timeout, () => this.#timeoutError(timeout));
-      this.#backoff.keepAlive();
-      const failure = await caller.outcome;
-      if (failure !== undefined) throw failure();
-    }
-    return new Lease(this, caller.slot as Slot<Resource>); // set before the outcome
+    this.#backoff.keepAlive();
+    return given;
   }
 
   #timeoutError(timeout: number): TimeoutError {
@@ -172,7 +149,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   /** Sends as many resources on their way as there are callers in line, as far as there are any or may be any. */
   #serve(): void {
-    while (this.#queue.size > this.#coming) {
+    while (this.#line.size > this.#coming) {
       const slot = this.#idle.pop();
       if (slot !== undefined) this.#reuse(slot);
       else if (this.#mayCreate) void this.#create();
@@ -204,8 +181,8 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     } catch (error) {
       this.#fail("createErrors", error);
       this.#backoff.fail();
-      if (this.#queue.size > 1) this.#backoff.keepAlive();
-      this.#queue.head?.fail(() => error);
+      if (this.#line.size > 1) this.#backoff.keepAlive();
+      this.#line.first?.reject(error);
     }
     this.#creating--;
     this.#coming--;
@@ -232,7 +209,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   /** A resource that was used before is free: it goes to whoever is in line, once it is known to be good. */
   #reuse(slot: Slot<Resource>): void {
     if (slot.isDoomed) void this.#destroy(slot);
-    else if (this.#settings.validate === undefined || this.#queue.size === 0) this.#give(slot);
+    else if (this.#settings.validate === undefined || this.#line.size === 0) this.#give(slot);
     else void this.#check(slot, this.#settings.validate);
   }
 
@@ -256,11 +233,9 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   /** To the head of the line, never past it; to the stack if nobody waits. */
   #give(slot: Slot<Resource>): void {
-    const head = this.#queue.head;
-    if (head !== undefined) {
-      this.#queue.remove(head);
-      (head as Caller<Resource>).slot = slot; // only callers get in line
-      head.serve();
+    const { first } = this.#line;
+    if (first !== undefined) {
+      first.serve(new Lease(this, slot));
     } else if (slot.isDoomed || this.#closed !== undefined) {
       void this.#destroy(slot);
     } else {
@@ -316,15 +291,15 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   /** The time for closing is over. */
   #force(): void {
-    for (let head = this.#queue.head; head !== undefined; head = this.#queue.head) {
-      head.fail(() => new ClosedError(this.name));
+    for (let { first } = this.#line; first !== undefined; first = this.#line.first) {
+      first.fail(() => new ClosedError(this.name));
     }
     for (const slot of this.#slots) void this.#destroy(slot);
   }
 
   #finishIfEmpty(): void {
     if (this.#closed === undefined) return;
-    if (this.#queue.size + this.#slots.size + this.#creating + this.#destroying > 0) return;
+    if (this.#line.size + this.#slots.size + this.#creating + this.#destroying > 0) return;
     this.#backoff.stop();
     this.#closeTimer?.clear();
     this.#closed.resolve();

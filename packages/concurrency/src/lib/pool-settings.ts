@@ -2,13 +2,15 @@
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { systemClock } from "./clock.ts";
 import type { PoolOptions } from "./pool.ts";
+import { doubling } from "./pool-backoff.ts";
 
 export type PoolSettings<Resource> = ReturnType<typeof settle<Resource>>;
 
 export function settle<Resource>(options: PoolOptions<Resource>) {
   const action = "create a pool";
-  const { create, destroy, validate, createBackoff = {} } = options;
-  for (const [name, value] of Object.entries({ create, destroy, validate })) {
+  const { create, destroy, validate, random = Math.random } = options;
+  const { createBackoff = doubling(random) } = options;
+  for (const [name, value] of Object.entries({ create, destroy, validate, createBackoff })) {
     if (typeof value === "function" || (value === undefined && name !== "create")) continue;
     throw new TypeError(`Cannot ${action}: ${name} must be a function, got ${describe(value)}`);
   }
@@ -31,9 +33,8 @@ export function settle<Resource>(options: PoolOptions<Resource>) {
     createTimeout: duration("createTimeout", options.createTimeout, 30_000),
     validateTimeout: duration("validateTimeout", options.validateTimeout, 5_000),
     destroyTimeout: duration("destroyTimeout", options.destroyTimeout, 5_000),
-    backoffBase: duration("createBackoff.base", createBackoff.base, 100),
-    backoffMax: duration("createBackoff.max", createBackoff.max, 10_000),
+    createBackoff,
     clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random,
+    random,
   };
 }

@@ -75,17 +75,17 @@ test("releasing twice does not take the resource from its next holder", async ()
 
 test("use() gives the resource back however the task ends", async () => {
   const { resources } = numbered({ max: 1 });
-  expect(await resources.use(({ id }) => `used ${id}`)).toBe("used 1");
-  await expect(resources.use(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
+  expect(await resources.run(({ id }) => `used ${id}`)).toBe("used 1");
+  await expect(resources.run(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
   expect(resources.stats).toMatchObject({ idle: 1, leased: 0, created: 1 });
 });
 
 test("the task of use() runs in the context it is given", async () => {
   const { resources } = numbered();
   using context = Context.derive();
-  const seen = await resources.use((_, own) => own === context && Context.current() === context, { signal: context });
+  const seen = await resources.run((_, own) => own === context && Context.current() === context, { signal: context });
   expect(seen).toBe(true);
-  expect(await resources.use((_, own) => own === Context.current())).toBe(true);
+  expect(await resources.run((_, own) => own === Context.current())).toBe(true);
 });
 
 test("discard() destroys the resource instead of using it again", async () => {
@@ -127,7 +127,7 @@ test("[node-pool#175, #183] a create that always fails rejects the caller and do
       attempts++;
       return Promise.reject(refused);
     },
-    createBackoff: { base: 100, max: 1_000 },
+    createBackoff: (attempt) => Math.min(1_000, 100 * 2 ** (attempt - 1)),
   });
   await expect(resources.acquire()).rejects.toBe(refused);
   expect(attempts).toBe(1);
@@ -155,7 +155,7 @@ test("[node-pool#161, #273] a create that throws at once is the error of acquire
     },
   });
   await expect(resources.acquire()).rejects.toThrow("wrong password");
-  const used = expect(resources.use(() => "never")).rejects.toThrow("wrong password");
+  const used = expect(resources.run(() => "never")).rejects.toThrow("wrong password");
   await clock.advance(100);
   await used;
 });
@@ -163,7 +163,7 @@ test("[node-pool#161, #273] a create that throws at once is the error of acquire
 test("[node-pool#183, Haraka#3104] the timeout of acquire works while create fails all the time", async () => {
   const { clock, resources } = numbered({
     create: () => Promise.reject(new Error("down")),
-    createBackoff: { base: 10_000 },
+    createBackoff: () => 10_000,
   });
   await expect(resources.acquire()).rejects.toThrow("down");
   const wait = resources.acquire({ timeout: 500 });
@@ -208,7 +208,7 @@ test("[tarn#61] when a create fails, the callers behind it are served by the nex
       if (++attempts === 1) throw new Error("once");
       return { id: attempts };
     },
-    createBackoff: { base: 100 },
+    createBackoff: () => 100,
   });
   const [first, second] = [resources.acquire(), resources.acquire()];
   await expect(first).rejects.toThrow("once");
@@ -242,7 +242,7 @@ test("the pause doubles with each failure in a row and starts anew after a succe
       if (fails) throw new Error("down");
       return { id: 1 };
     },
-    createBackoff: { base: 100, max: 400 },
+    createBackoff: (attempt) => Math.min(400, 100 * 2 ** (attempt - 1)),
   });
   const drain = async (count: number) => {
     for (let i = 0; i < count; i++) await resources.acquire().catch(() => {});
@@ -420,7 +420,7 @@ test("misuse is answered with the option and the value", async () => {
   expect(() => pool({ create: 5 })).toThrow(/create must be a function, got 5/);
   await expect(pool({ create }).acquire({ timeout: Number.NaN })).rejects.toThrow(RangeError);
   // @ts-expect-error: not a function
-  await expect(pool({ create }).use(5)).rejects.toThrow(/task must be a function, got 5/);
+  await expect(pool({ create }).run(5)).rejects.toThrow(/task must be a function, got 5/);
 });
 
 test("cancelled at any microtask, no resource is lost", async () => {
@@ -432,7 +432,7 @@ test("cancelled at any microtask, no resource is lost", async () => {
         await Promise.resolve();
         return lease.resource.id;
       };
-      await Promise.allSettled([user(), user(), resources.use(() => undefined, { signal: context })]);
+      await Promise.allSettled([user(), user(), resources.run(() => undefined, { signal: context })]);
       await flush();
       expect(resources.stats).toMatchObject({ waiting: 0, leased: 0, creating: 0 });
       using lease = await resources.acquire();
@@ -475,7 +475,7 @@ test("whatever callers, failures and time do, the books balance and nobody is ov
           max,
           idle: 50,
           maxAge: 300,
-          createBackoff: { base: 10, max: 40 },
+          createBackoff: (attempt) => 5 * Math.min(4, 2 ** attempt),
           clock,
           random: () => 0.5,
         });

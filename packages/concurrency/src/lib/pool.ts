@@ -45,20 +45,15 @@ export interface PoolOptions<Resource> {
   readonly validateTimeout?: number | undefined;
   /** Milliseconds that `destroy` may take before its place is given to another one. Default: 5,000. */
   readonly destroyTimeout?: number | undefined;
-  /** How long nothing is made after `create` has failed. */
-  readonly createBackoff?: CreateBackoff | undefined;
+  /**
+   * How many milliseconds nothing is made after `create` has failed `attempt` times in a row, 1 for the first failure.
+   * Default: 100 ms, doubled each time, at most 10,000 ms, and between half and the whole of that at random.
+   */
+  readonly createBackoff?: ((attempt: number) => number) | undefined;
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
-  /** Gives numbers from 0 up to 1, for ages and backoff. Default: `Math.random`. */
+  /** Gives numbers from 0 up to 1, for ages and the default of `createBackoff`. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
-}
-
-/** Doubles from `base` up to `max` with each failure in a row; between half and the whole of that is waited. */
-export interface CreateBackoff {
-  /** Milliseconds after the first failure. Default: 100. */
-  readonly base?: number | undefined;
-  /** Milliseconds at most. Default: 10,000. */
-  readonly max?: number | undefined;
 }
 
 /** How to wait for a resource. */
@@ -132,7 +127,7 @@ export interface Pool<Resource> extends AsyncDisposable {
    * Lends a resource to `task` and takes it back when the task is done, however it ends. The context is that of the
    * caller, or the one passed as `signal`.
    */
-  use<T>(task: (resource: Resource, context: Context) => T | PromiseLike<T>, options?: PoolAcquireOptions): Promise<T>;
+  run<T>(task: (resource: Resource, context: Context) => T | PromiseLike<T>, options?: PoolAcquireOptions): Promise<T>;
 
   /**
    * Takes a resource out, as when its connection reports an end: destroys it now if nobody holds it, else when it comes
@@ -166,7 +161,7 @@ export interface Pool<Resource> extends AsyncDisposable {
  *   max: 10,
  * });
  *
- * console.log(await connections.use((connection) => connection.query("select 1"))); // prints: select 1 on 1
+ * console.log(await connections.run((connection) => connection.query("select 1"))); // prints: select 1 on 1
  * {
  *   using lease = await connections.acquire({ timeout: 1_000 });
  *   console.log(lease.resource.id, connections.stats.leased); // prints: 1 1

@@ -446,7 +446,7 @@ test("without bookkeeping too, the stack of an error shows the caller and the ta
 test("a task that is none, throws at once, or gives a thenable or a plain value leaves no permit held", async () => {
   const semaphore = new Semaphore(1, { reentry: "ignore" });
   // biome-ignore lint/suspicious/noThenProperty: that is what is tested
-  const thenable = { then: (resolve: (value: number) => void) => resolve(7) };
+  const thenable = { then: (resolve: (value: number) => void) => resolve(7) } as PromiseLike<number>;
   expect(await semaphore.run(() => thenable)).toBe(7);
   expect(await semaphore.run(() => 8)).toBe(8);
   // @ts-expect-error: no function

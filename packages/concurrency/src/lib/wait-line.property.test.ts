@@ -14,7 +14,7 @@ const step = fc.oneof(
 test("a line keeps the order of arrival, whoever leaves from wherever", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-      const line = new WaitLine(0);
+      const line = new WaitLine<Waiter>();
       const model: Waiter[] = [];
       const queue = new WaitQueue(() => {});
       for (const action of steps) {
@@ -29,6 +29,7 @@ test("a line keeps the order of arrival, whoever leaves from wherever", () => {
           }
           expect(line.first === model[0] && line.size === model.length).toBe(true);
         }
+        expect(line.toArray()).toEqual(model);
       }
     }),
     { numRuns: propertyRuns(300) },

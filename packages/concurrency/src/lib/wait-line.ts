@@ -1,28 +1,38 @@
 // Callers of one priority in line: a ring in which those who leave from the middle make holes.
-import type { Waiter } from "./wait-queue.ts";
+
+/** Somebody in a line. */
+export interface Placed {
+  /** Where it stands. Only for the line. */
+  place: number;
+}
 
 const leastSlots = 16;
 
 /** A linked list would do without holes, but a long one is slow to collect: its waiters can only be visited one by one. */
-export class WaitLine {
+export class WaitLine<W extends Placed> {
   /** Only to be changed while nobody is here. */
   priority: number;
   size = 0;
   /** As many as a power of two. */
-  #slots: (Waiter | undefined)[] = new Array(leastSlots);
+  #slots: (W | undefined)[] = new Array(leastSlots);
   // Places count up and go round the ring. The place of the first; all before it are empty:
   #start = 0;
   #end = 0;
 
-  constructor(priority: number) {
+  constructor(priority = 0) {
     this.priority = priority;
   }
 
-  get first(): Waiter | undefined {
+  get first(): W | undefined {
     return this.#slots[this.#start & (this.#slots.length - 1)];
   }
 
-  push(waiter: Waiter): void {
+  /** All who are here, in order. */
+  toArray(): W[] {
+    return this.#compact(this.size);
+  }
+
+  push(waiter: W): void {
     const { length } = this.#slots;
     if (this.#end - this.#start === length) this.#move(this.size * 2 > length ? length * 2 : length);
     waiter.place = this.#end++;
@@ -30,7 +40,7 @@ export class WaitLine {
     this.size++;
   }
 
-  remove(waiter: Waiter): void {
+  remove(waiter: W): void {
     const slots = this.#slots;
     const mask = slots.length - 1;
     slots[waiter.place & mask] = undefined;
@@ -45,17 +55,21 @@ export class WaitLine {
 
   /** To a ring of another length, without the holes. Copies less than came or left since the last time. */
   #move(length: number): void {
-    const slots: (Waiter | undefined)[] = new Array(Math.max(length, leastSlots));
+    const waiters = this.#compact(Math.max(length, leastSlots));
+    for (let place = 0; place < this.size; place++) (waiters[place] as W).place = place; // that many are here
+    this.#slots = waiters;
+    this.#start = 0;
+    this.#end = this.size;
+  }
+
+  #compact(length: number): W[] {
+    const waiters: W[] = new Array(length);
     const mask = this.#slots.length - 1;
     let size = 0;
     for (let place = this.#start; place < this.#end; place++) {
       const waiter = this.#slots[place & mask];
-      if (waiter === undefined) continue;
-      waiter.place = size;
-      slots[size++] = waiter;
+      if (waiter !== undefined) waiters[size++] = waiter;
     }
-    this.#slots = slots;
-    this.#start = 0;
-    this.#end = size;
+    return waiters;
   }
 }

@@ -76,9 +76,9 @@ export class WaitQueue {
   /** Called when a waiter has left unserved: those behind it may fit now. */
   readonly onLeft: () => void;
   /** The line of the highest priority. Empty only if nobody waits at all. */
-  #top = new WaitLine(0);
+  #top = new WaitLine<Waiter>();
   /** The other lines, highest priority first. None is empty. */
-  readonly #others: WaitLine[] = [];
+  readonly #others: WaitLine<Waiter>[] = [];
   #size = 0;
 
   constructor(onLeft: () => void) {
@@ -109,18 +109,18 @@ export class WaitQueue {
       return;
     }
     top.remove(waiter);
-    if (top.size === 0 && this.#size > 0) this.#top = this.#others.shift() as WaitLine; // somebody waits elsewhere
+    if (top.size === 0 && this.#size > 0) this.#top = this.#others.shift() as WaitLine<Waiter>; // somebody waits elsewhere
   }
 
   #removeFromOthers(waiter: Waiter): void {
     const index = this.#others.findIndex(({ priority }) => priority === waiter.priority);
-    const line = this.#others[index] as WaitLine; // the waiter is in one of them
+    const line = this.#others[index] as WaitLine<Waiter>; // the waiter is in one of them
     line.remove(waiter);
     if (line.size === 0) this.#others.splice(index, 1);
   }
 
   /** The line of a priority that is not that of the top line, made if there is none. */
-  #lineOf(priority: number): WaitLine {
+  #lineOf(priority: number): WaitLine<Waiter> {
     if (priority > this.#top.priority) {
       this.#others.unshift(this.#top);
       this.#top = new WaitLine(priority);

@@ -135,7 +135,7 @@ test("every call settles once: with its result, its reason or its loss; none beg
             concurrency,
             inFlight: concurrency + extra,
             grace: 1_000,
-            restartBackoff: { base: 10, max: 50 },
+            restartBackoff: (attempt) => Math.min(50, 10 * attempt),
           },
         );
         const callers: AbortController[] = [];
@@ -237,7 +237,7 @@ function note(outcomes: string[], id: number, outcome: string): void {
 test("a module that keeps crashing is started again after pauses that grow, not in a storm", async () => {
   const { pool, threads, clock, settleAll } = scripted(
     { quick: () => 1 },
-    { threads: 1, restartBackoff: { base: 100, max: 1_000 } },
+    { threads: 1, restartBackoff: (attempt) => Math.min(1_000, 100 * 2 ** (attempt - 1)) },
   );
   for (let crash = 0; crash < 6; crash++) {
     const call = pool.call("quick", []).catch((error: Error) => error.name);

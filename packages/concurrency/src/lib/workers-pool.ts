@@ -19,6 +19,8 @@ import { Thread, type ThreadOwner } from "./workers-thread.ts";
 const action = "call a worker";
 /** How much the newest task counts in the average runtime. */
 const weight = 0.05;
+/** How long a thread must have lived for its crash to count as the first in a row. */
+const wellMs = 10_000;
 
 export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   readonly name: string;
@@ -47,8 +49,7 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   constructor(settings: WorkersSettings, open: OpenThread) {
     this.#settings = { ...settings, open };
     this.name = settings.name;
-    const { clock, random, backoffBase, backoffMax } = settings;
-    this.#backoff = new PoolBackoff(clock, random, backoffBase, backoffMax, () => this.#dispatch());
+    this.#backoff = new PoolBackoff(settings.clock, settings.restartBackoff, () => this.#dispatch());
     if (settings.warmUp) this.#grow();
   }
 
@@ -148,9 +149,8 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
 
   /** A thread ended that nobody told to: the next one comes after a pause, longer each time. */
   #fail(thread: Thread): void {
-    const { clock, backoffMax } = this.#settings;
     this.#crashes++;
-    if (clock.now() - thread.readyAt >= backoffMax) this.#backoff.succeed(); // it had been well for long
+    if (this.#settings.clock.now() - thread.readyAt >= wellMs) this.#backoff.succeed(); // it had been well for long
     if (!this.#backoff.isPaused) this.#backoff.fail();
     if (thread.readyAt !== Number.POSITIVE_INFINITY || this.#threads.length > 0) return;
     // Nobody knows whether a thread can start at all, so those who wait are told, instead of waiting for ever.

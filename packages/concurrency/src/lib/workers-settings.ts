@@ -4,6 +4,7 @@ import { isAbsolute } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkCount, checkDuration, describe } from "./check.ts";
 import { systemClock } from "./clock.ts";
+import { doubling } from "./pool-backoff.ts";
 import { mostSlots } from "./worker-memory.ts";
 import type { WorkersOptions } from "./workers.ts";
 
@@ -22,7 +23,11 @@ export function settle(module: URL | string, options: WorkersOptions) {
   if (inFlight > mostSlots) {
     throw new RangeError(`Cannot ${action}: inFlight must be at most ${mostSlots}, got ${inFlight}`);
   }
-  const { restartBackoff = {} } = options;
+  const { random = Math.random } = options;
+  const { restartBackoff = doubling(random) } = options;
+  if (typeof restartBackoff !== "function") {
+    throw new TypeError(`Cannot ${action}: restartBackoff must be a function, got ${describe(restartBackoff)}`);
+  }
   return {
     module: urlOf(module),
     name: options.name ?? "workers",
@@ -38,12 +43,10 @@ export function settle(module: URL | string, options: WorkersOptions) {
     grace: duration("grace", options.grace, 1_000),
     startTimeout: duration("startTimeout", options.startTimeout, 30_000),
     disposeTimeout: duration("disposeTimeout", options.disposeTimeout, 5_000),
-    backoffBase: duration("restartBackoff.base", restartBackoff.base, 100),
-    backoffMax: duration("restartBackoff.max", restartBackoff.max, 10_000),
+    restartBackoff,
     resourceLimits: options.resourceLimits,
     execArgv: options.execArgv,
     clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random,
   };
 }
 

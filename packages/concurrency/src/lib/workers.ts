@@ -2,7 +2,6 @@
 import type { ResourceLimits, Transferable } from "node:worker_threads";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./context.ts";
-import type { CreateBackoff } from "./pool.ts";
 import { register } from "./registry.ts";
 import { WorkerPool } from "./workers-pool.ts";
 import { threadOpener } from "./workers-port.ts";
@@ -73,15 +72,18 @@ export interface WorkersOptions<Data = unknown> {
   readonly startTimeout?: number | undefined;
   /** Milliseconds that `dispose` may take before its thread is terminated. Default: 5,000. */
   readonly disposeTimeout?: number | undefined;
-  /** How long no thread is started after one has crashed or could not start. */
-  readonly restartBackoff?: CreateBackoff | undefined;
+  /**
+   * How many milliseconds no thread is started after `attempt` of them in a row have crashed or could not start, 1 for
+   * the first or for one that had been well for 10,000 ms. Default: 100 ms, doubled each time, at most 10,000 ms, and between half and the whole of that at random.
+   */
+  readonly restartBackoff?: ((attempt: number) => number) | undefined;
   /** Limits of memory for each thread, as the platform takes them. Default: the platform's. */
   readonly resourceLimits?: ResourceLimits | undefined;
   /** Flags of Node.js for the threads. Default: those of this process. */
   readonly execArgv?: readonly string[] | undefined;
   /** Measures all the times above. Default: the system's. */
   readonly clock?: Clock | undefined;
-  /** Gives numbers from 0 up to 1, for the backoff. Default: `Math.random`. */
+  /** Gives numbers from 0 up to 1, for the default of `restartBackoff`. Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 

@@ -277,7 +277,7 @@ export const places: Readonly<Record<string, () => Place | Promise<Place>>> = {
   },
   "pool.acquire": async () => {
     const things = pool({ create: () => ({}), max: 1 });
-    await things.use(() => {});
+    await things.run(() => {});
     return holding(
       () => things.stats.waiting,
       () => things.tryAcquire(),
@@ -286,11 +286,11 @@ export const places: Readonly<Record<string, () => Place | Promise<Place>>> = {
   },
   "pool.use": async () => {
     const things = pool({ create: () => ({}), max: 1 });
-    await things.use(() => {});
+    await things.run(() => {});
     return holding(
       () => things.stats.waiting,
       () => things.tryAcquire(),
-      (options) => things.use(() => "done", options),
+      (options) => things.run(() => "done", options),
     );
   },
   tokenBucket: () => limiterPlace(tokenBucket({ rate: 1, per: hour }), 1),
@@ -380,7 +380,7 @@ export const callers: Readonly<Record<string, (work: Work, options: Options) => 
   batcher: (work, options) => batcher(swap(work)).load(1, options),
   "batcher with maxWait": (work, options) => batcher(swap(work), { maxWait: 1 }).load(1, options),
   singleflight: (work, options) => singleflight().run("key", work, options),
-  "pool.use": (work, options) => pool({ create: async () => 1 }).use(swap(work), options),
+  "pool.run": (work, options) => pool({ create: async () => 1 }).run(swap(work), options),
   "Supervisor.start": (work) => new Supervisor({ service: { start: work } }).start(),
   "Supervisor.run": (work) => new Supervisor({ service: { start: work } }, { signals: [] }).run(),
   "Context.run": (work, { signal }) => {
