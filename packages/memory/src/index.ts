@@ -1,3 +1,4 @@
+export { ByteCache, type ByteCacheOptions, type ByteCacheStats } from "./lib/byte-cache.ts";
 export type {
   Bus,
   BusListener,
