@@ -1,3 +1,11 @@
+export {
+  type AdaptiveLimit,
+  type AdaptiveLimitPolicy,
+  type AdaptiveLimitStats,
+  adaptiveLimit,
+  type LimitEvent,
+} from "./lib/adaptive-limit.ts";
+export type { AdaptiveLimitOptions } from "./lib/adaptive-limit-options.ts";
 export { type AdaptiveTimeout, type AdaptiveTimeoutOptions, adaptive } from "./lib/adaptive-timeout.ts";
 export { attemptErrors } from "./lib/attempt-errors.ts";
 export {
@@ -88,6 +96,7 @@ export type {
   Reconciliation,
 } from "./lib/idempotency-options.ts";
 export type { Awaitable, IdempotencyClaim, IdempotencyState, IdempotencyStore } from "./lib/idempotency-store.ts";
+export { type LoadMeter, type LoadReading, systemLoadMeter } from "./lib/load-meter.ts";
 export { NoEndpointError } from "./lib/no-endpoint-error.ts";
 export { OverloadedError, type OverloadReason } from "./lib/overloaded-error.ts";
 export type { Driver, Gate, Next, Policy, PolicyKind } from "./lib/policy.ts";
@@ -108,5 +117,6 @@ export {
 } from "./lib/rate-limit.ts";
 export { type ResilientOptions, resilient } from "./lib/resilient.ts";
 export { type RetryEvent, type RetryOptions, type RetryPolicy, type RetryStop, retry } from "./lib/retry.ts";
+export { type LoadShedder, type ShedWhenOptions, type ShedWhenStats, shedWhen } from "./lib/shed-when.ts";
 export type { Resilient, StackOptions } from "./lib/stack.ts";
 export { attemptTimeout, type TimeoutPolicy, type TimeoutSource, timeout } from "./lib/timeout.ts";

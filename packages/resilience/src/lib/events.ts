@@ -1,5 +1,6 @@
 // Tells what the policies do, to whoever listens; nothing is made when nobody does.
 import { channel } from "node:diagnostics_channel";
+import type { LimitEvent } from "./adaptive-limit.ts";
 import type { BalanceEvent, DiscoveryEvent } from "./balance-events.ts";
 import type { BreakerEvent } from "./breaker-events.ts";
 import type { ChaosEvent } from "./chaos.ts";
@@ -20,6 +21,7 @@ export type ResilienceEvent =
   | DiscoveryEvent
   | HedgeEvent
   | IdempotencyEvent
+  | LimitEvent
   | RetryEvent;
 
 const events = channel(resilienceChannel);
