@@ -277,7 +277,7 @@ test("A task may give the lease back before it ends", async () => {
   expect(result).toBe("done");
 });
 
-test("What Redis refuses rejects at once", async () => {
+test("[bottleneck#205] What Redis refuses rejects at once, with its own code, as Redis 7 and later give it", async () => {
   await using redis = await startRedis();
   await using connected = await connectIoRedis(redis.url);
   await (connected.client as Redis).set("lock:{key}:holders", "not a sorted set");

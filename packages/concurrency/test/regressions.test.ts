@@ -1,10 +1,7 @@
 // What has hurt users of other packages, and must not hurt ours. In brackets: where it was reported.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
-import { mock } from "node:test";
 import {
-  after,
-  batcher,
   Context,
   ContextKey,
   Event,
@@ -13,77 +10,17 @@ import {
   leakyBucket,
   limit,
   Mutex,
-  pipe,
   pool,
   RateLimitedError,
-  type RateLimiter,
   RwLock,
   Semaphore,
   scope,
-  select,
   slidingWindow,
   type Task,
   tokenBucket,
 } from "@proj/concurrency";
 import { TestClock } from "@proj/concurrency/testing";
-import { expect, test, vi } from "vitest";
-import { places } from "./support/primitives.ts";
-import { runModule } from "./support/run-module.ts";
-
-test("[nodejs/node#52635, #47449, #35990, undici#3157, p-timeout#42, p-retry#71, bb#2809] waits of all kinds on one signal are one listener and no warning", async () => {
-  const warnings: string[] = [];
-  const listener = ({ name }: Error): void => void warnings.push(name);
-  process.on("warning", listener);
-  const controller = new AbortController();
-  const { signal } = controller;
-  const waiting: Promise<unknown>[] = [];
-  for (const make of Object.values(places)) {
-    for (let i = 0; i < 10; i++) {
-      const place = await make();
-      place.block();
-      waiting.push(place.enter({ signal }).catch((error: unknown) => error));
-    }
-  }
-  await new Promise((resolve) => setImmediate(resolve));
-
-  expect(getEventListeners(signal, "abort")).toHaveLength(1);
-  controller.abort("enough");
-  expect(new Set(await Promise.all(waiting))).toEqual(new Set(["enough"]));
-  expect(getEventListeners(signal, "abort")).toHaveLength(0);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(warnings).toEqual([]);
-  process.off("warning", listener);
-});
-
-test("[nodejs/node#54614, #55351, #57584, #57867, #62367, #64481, denoland/deno#32916] no context is collected while somebody waits for its end", async () => {
-  const { stdout } = await runModule(
-    `
-    import { Context } from "@proj/concurrency";
-    const source = new AbortController();
-    const parent = Context.derive();
-    const told = [];
-    function register() {
-      const tell = (who) => () => told.push(who);
-      Context.derive({ signal: source.signal }).signal.addEventListener("abort", tell("signal"));
-      Context.derive({ parent: Context.derive({ parent }) }).signal.addEventListener("abort", tell("grandchild"));
-      Context.derive({ timeout: 30 }).signal.addEventListener("abort", tell("timeout"));
-      Context.after(Context.derive({ signal: AbortSignal.timeout(30) }), tell("signal with a timeout"));
-      AbortSignal.any([Context.derive({ parent }).signal]).addEventListener("abort", tell("composite"));
-    }
-    register();
-    for (let i = 0; i < 5; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      gc();
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    source.abort();
-    parent.cancel();
-    console.log(told.sort().join(", "));
-  `,
-    ["--expose-gc"],
-  );
-  expect(stdout).toBe("composite, grandchild, signal, signal with a timeout, timeout\n");
-});
+import { expect, test } from "vitest";
 
 test("[cockatiel] [p-queue#200, p-limit#83] whatever queues work, it runs in the AsyncLocalStorage and the context of its caller", async () => {
   const storage = new AsyncLocalStorage<number>();
@@ -98,7 +35,10 @@ test("[cockatiel] [p-queue#200, p-limit#83] whatever queues work, it runs in the
     limit: (task) => one(() => task(Context.current())),
     lock: (task) => lock.write(task),
     keyed: (task) => keyed.for("key").run(task),
-    pool: (task) => things.run((_thing, context) => task(context)),
+    pool: async (task) => {
+      using _lease = await things.acquire();
+      return await task(Context.current());
+    },
   };
   for (const [way, run] of Object.entries(ways)) {
     const seen = await Promise.all(
@@ -151,43 +91,6 @@ test("[node-rate-limiter-flexible#42] a refusal is an Error, with a code, the ti
   expect(error).toMatchObject({ code: "ERR_RATE_LIMITED", stack: expect.stringContaining("theCaller") });
 });
 
-test("[node-rate-limiter-flexible#143, #71] a caller can wait instead, and for longer than 2^31 ms", async () => {
-  const clock = new TestClock();
-  const limiters: RateLimiter[] = [
-    fixedWindow({ limit: 1, window: 2 ** 32, clock }),
-    slidingWindow({ limit: 1, window: 2 ** 32, exact: true, clock }),
-    tokenBucket({ rate: 1, per: 2 ** 32, burst: 1, clock }),
-  ];
-  let taken = 0;
-  for (const limiter of limiters) {
-    limiter.tryTake();
-    void limiter.take().then(() => taken++);
-  }
-  await clock.advance(2 ** 31 + 1);
-  expect(taken).toBe(0);
-  await clock.advance(2 ** 31);
-  expect(taken).toBe(3);
-});
-
-test("[grpc-node#1542, #1632, grpc-java#1205, #11690, connect-es#632] a hop takes the least time of all, tells what is left, and can opt out", async () => {
-  const clock = new TestClock();
-  using incoming = Context.extract({ "grpc-timeout": "2S" }, { clock, timeout: 10_000 });
-  using own = Context.derive({ parent: incoming, timeout: 60_000 });
-  expect(own.remaining).toBe(2_000);
-
-  await clock.advance(500);
-  const outgoing = new Headers();
-  Context.inject(own, outgoing);
-  expect(outgoing.get("x-deadline-ms")).toBe("1500");
-
-  const beyond = Context.detach(own);
-  const watched = own.signal;
-  await clock.advance(1_500);
-  expect(watched.aborted).toBe(true);
-  expect(own.cause).toMatchObject({ name: "TimeoutError" });
-  expect([beyond.cancelled, beyond.remaining]).toEqual([false, Number.POSITIVE_INFINITY]);
-});
-
 test("[tc39/proposal-async-context#103] whoever waits deep below hears of the end without having been passed a signal", async () => {
   const never = new Event();
   const deep = async (depth: number): Promise<void> => (depth === 0 ? await never.wait() : await deep(depth - 1));
@@ -197,54 +100,93 @@ test("[tc39/proposal-async-context#103] whoever waits deep below hears of the en
   await expect(waiting).rejects.toBe("the client has gone");
 });
 
-test("[fake-timers#418, #521, vitest#3088, p-timeout#16] fake timers reach every wait for a time", async () => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance", "Date"] });
-  const limiter = tokenBucket({ rate: 1 });
-  limiter.tryTake();
+test("[cockatiel#112] a caller that is aborted in the line neither takes a place nor holds up those behind it", async () => {
+  const semaphore = new Semaphore(1);
+  const mutex = new Mutex();
+  const one = limit(1);
   const things = pool({ create: () => ({}), max: 1 });
-  const lease = await things.acquire();
-  const stuck = async function* (): AsyncGenerator<number> {
-    yield 1;
-    await new Promise(() => {});
+  const queues: Record<string, (task: () => Promise<unknown>) => Promise<unknown>> = {
+    semaphore: (task) => semaphore.run(task),
+    mutex: (task) => mutex.run(task),
+    limit: (task) => one(task),
+    pool: async (task) => {
+      using _lease = await things.acquire();
+      return await task();
+    },
   };
-  const waits: Record<string, Promise<unknown>> = {
-    context: new Promise((resolve) => Context.after(Context.derive({ timeout: 60_000 }), resolve)),
-    signal: new Promise((resolve) => {
-      Context.derive({ timeout: 60_000 }).signal.addEventListener("abort", resolve);
-    }),
-    event: new Event().wait({ timeout: 60_000 }),
-    scope: scope((tasks) => tasks.spawn((context) => new Event().wait({ signal: context })), { timeout: 60_000 }),
-    select: select({ late: after(60_000) }),
-    limiter: limiter.take(),
-    batcher: batcher((keys: readonly number[]) => keys, { maxWait: 60_000 }).load(1),
-    pool: things.acquire({ timeout: 60_000 }),
-    pipe: pipe(stuck()).batch({ max: 2, wait: 60_000 }).take(1).toArray(),
-  };
-  const over: string[] = [];
-  const settled = Object.entries(waits).map(([name, wait]) =>
-    wait.then(
-      () => over.push(name),
-      () => over.push(name),
-    ),
-  );
-  await vi.advanceTimersByTimeAsync(100);
-  expect(over).toEqual([]);
-  await vi.advanceTimersByTimeAsync(60_000);
-  vi.useRealTimers();
-  await Promise.all(settled);
-  expect(over.sort()).toEqual(Object.keys(waits).sort());
-  lease.release();
+  for (const [name, run] of Object.entries(queues)) {
+    const gate = Promise.withResolvers<void>();
+    const running = run(() => gate.promise);
+    const context = Context.derive();
+    const aborted = Context.run(context, () => run(async () => "must not run"));
+    const behind = run(async () => "has run");
+    context.cancel("left");
+    gate.resolve();
+    await expect(aborted, name).rejects.toBe("left");
+    expect(await behind, name).toBe("has run");
+    await running;
+  }
 });
 
-test("[nodejs/node#60509] the mock timers of node:test reach deadlines and timeouts, although they leave performance.now() alone", async () => {
-  mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const context = Context.derive({ timeout: 60_000 });
-  const ended = new Promise((resolve) => Context.after(context, resolve));
-  const waiting = new Event().wait({ timeout: 60_000 }).catch((error: Error) => error.name);
-  const late = select({ late: after(60_000) });
-  mock.timers.tick(60_001);
-  mock.timers.reset();
-  expect(await ended).toMatchObject({ name: "TimeoutError" });
-  expect(await waiting).toBe("TimeoutError");
-  expect((await late).key).toBe("late");
+test("[getkyo/kyo#1826] a permit that is given back in the turn in which its next holder is cancelled goes to the one behind", async () => {
+  for (const cancelFirst of [true, false]) {
+    const semaphore = new Semaphore(1);
+    const held = await semaphore.acquire();
+    const context = Context.derive();
+    const cancelled = semaphore.run(() => "ran", { signal: context }).catch((cause: unknown) => cause);
+    const behind = semaphore.run(() => "behind");
+    if (cancelFirst) context.cancel("interrupted");
+    held.release();
+    if (!cancelFirst) context.cancel("interrupted");
+    expect(await cancelled).toBe("interrupted");
+    expect(await behind).toBe("behind");
+    expect(semaphore.free).toBe(1);
+  }
+});
+
+test("[effection#750] tasks are plain async functions, with all that the language has", async () => {
+  async function* numbers(): AsyncGenerator<number> {
+    for (let number = 1; number <= 3; number++) yield number;
+  }
+  const log: string[] = [];
+  const sum = await scope(async (tasks) => {
+    const doubled = tasks.spawn(async () => {
+      let total = 0;
+      for await (const number of numbers()) total += number * 2;
+      return total;
+    });
+    const cleaned = tasks.spawn(async ({ signal }) => {
+      try {
+        await new Promise((resolve) => setImmediate(resolve));
+        return signal.aborted ? 0 : 30;
+      } finally {
+        log.push("finally");
+      }
+    });
+    return (await Promise.all([doubled, cleaned])).reduce((a, b) => a + b);
+  });
+  expect([sum, log]).toEqual([42, ["finally"]]);
+});
+
+test("[effection#654] a scope costs a task no more than a few microtasks, and ten thousand leave nothing behind", async () => {
+  const microtasks = async (work: () => Promise<unknown>): Promise<number> => {
+    let [count, isDone] = [0, false];
+    const done = work().then(() => {
+      isDone = true;
+    });
+    for (; !isDone; count++) await Promise.resolve();
+    await done;
+    return count;
+  };
+  const task = async (): Promise<number> => 1;
+  const bare = await microtasks(() => Promise.all([task(), task()]));
+  const scoped = await microtasks(() => scope((tasks) => Promise.all([tasks.spawn(task), tasks.spawn(task)])));
+  expect(scoped - bare).toBeLessThanOrEqual(10);
+
+  const { signal } = new AbortController();
+  const all = await scope(
+    (tasks) => Promise.all(Array.from({ length: 10_000 }, (_, i) => tasks.spawn(async () => i))),
+    { signal, limit: 100 },
+  );
+  expect([all.length, all.at(-1), getEventListeners(signal, "abort").length]).toEqual([10_000, 9_999, 0]);
 });
