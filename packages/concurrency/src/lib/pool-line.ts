@@ -101,7 +101,7 @@ export class CallerLine<Given> {
     this.#line.push(caller);
     caller.leaveWith(context);
     if (timeout !== undefined) caller.leaveAfter(this.#clock, timeout);
-    else if (isUsual && this.#timer === undefined) this.#expireIn(this.#timeout);
+    else if (isUsual && this.#timer === undefined) this.#expireAt(caller.due, this.#timeout);
     return caller;
   }
 
@@ -116,19 +116,18 @@ export class CallerLine<Given> {
     caller.fail(() => this.#onExpired(timeout));
   }
 
-  #expireIn(ms: number): void {
+  #expireAt(due: number, ms: number): void {
     this.#timer = this.#clock.setTimeout(() => {
       this.#timer = undefined;
-      this.#expireDue();
+      this.#expireDue(Math.max(due, this.#clock.now())); // fake timers may leave the time alone
     }, ms);
   }
 
-  #expireDue(): void {
-    const now = this.#clock.now();
+  #expireDue(now: number): void {
     for (const caller of this.#line.toArray()) {
       if (caller.due === Number.POSITIVE_INFINITY) continue;
       if (caller.due > now) {
-        this.#expireIn(caller.due - now);
+        this.#expireAt(caller.due, caller.due - now);
         return;
       }
       this.expire(caller, this.#timeout);

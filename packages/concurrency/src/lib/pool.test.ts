@@ -1,3 +1,4 @@
+import { mock } from "node:test";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
@@ -397,6 +398,47 @@ test("an aborted caller leaves the line in the same turn, and what was made for 
   await expect(wait).rejects.toBe("left");
   await flush();
   expect(resources.tryAcquire()?.resource).toBe(made[0]);
+  expect(clock.timers).toBe(0);
+});
+
+test("each caller waits for the time of the pool, or for its own, however they come and go", async () => {
+  const { clock, resources } = numbered({ max: 1, timeout: 100 });
+  const held = await resources.acquire();
+  const over: string[] = [];
+  const wait = (name: string, options?: { timeout?: number; signal?: AbortSignal }) =>
+    resources.acquire(options).then(
+      (lease) => lease.release(),
+      () => over.push(`${name} at ${clock.now()}`),
+    );
+  const caller = new AbortController();
+  const waits = [wait("a", { signal: caller.signal })];
+  await clock.advance(10);
+  waits.push(wait("b"), wait("long", { timeout: 500 }));
+  await clock.advance(20);
+  caller.abort();
+  waits.push(wait("c"), wait("short", { timeout: 15 }));
+  await clock.advance(70);
+  waits.push(wait("d"));
+  await clock.advance(20);
+  expect(over).toEqual(["a at 30", "short at 45", "b at 110"]);
+  await clock.advance(500);
+  expect(over.slice(3)).toEqual(["c at 130", "d at 200", "long at 510"]);
+  held.release();
+  await Promise.all([...waits, wait("served")]);
+  expect(over.length).toBe(6);
+  expect([resources.stats.timeouts, clock.timers]).toEqual([5, 0]);
+});
+
+test("the timeout of a pool is reached by timers that run while the time stands still", async () => {
+  const { clock, resources } = numbered({ max: 1, timeout: 100, clock: undefined });
+  mock.timers.enable({ apis: ["setTimeout"] });
+  await resources.acquire();
+  const waits = [resources.acquire(), resources.acquire()].map((wait) => wait.catch((error: Error) => error.name));
+  mock.timers.tick(101);
+  expect(await waits[0]).toBe("TimeoutError");
+  mock.timers.tick(101);
+  mock.timers.reset();
+  expect(await waits[1]).toBe("TimeoutError");
   expect(clock.timers).toBe(0);
 });
 
