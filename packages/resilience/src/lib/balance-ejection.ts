@@ -1,22 +1,25 @@
 // Takes endpoints that fail more than the others out of use for a while. Reads the clock from the calls; has no timers.
 import { checkCount, checkDuration, checkRatio } from "@proj/concurrency/options";
-import type { Member, Members } from "./balance-members.ts";
+import { type Member, type Members, Recent } from "./balance-members.ts";
 import type { Call } from "./call.ts";
 
-/** When an endpoint is taken out of use, and for how long. */
+/**
+ * When an endpoint is taken out of use, and for how long. Only if the others, taken together, fail at most half as often:
+ * what fails everywhere is no matter of one endpoint.
+ */
 export interface EjectionOptions {
   /** Failures in a row that eject it; `Infinity` for never. Default: 5. */
   readonly consecutive?: number | undefined;
-  /**
-   * The share of failures in a window that ejects it, provided that the others together fail at most half as often: what
-   * fails everywhere is no matter of one endpoint. Default: 0.5; 1 and above only where all fail.
-   */
+  /** The share of failures that ejects it. Default: 0.5. */
   readonly failureRate?: number | undefined;
-  /** Calls that it needs in a window before `failureRate` counts. Default: 20. */
+  /** Calls that it needs of late before `failureRate` counts. Default: 20. */
   readonly minCalls?: number | undefined;
-  /** Milliseconds of a window. Above 0. Default: 10,000. */
+  /** Milliseconds; of late means in the current window of that length or the one before. Above 0. Default: 10,000. */
   readonly window?: number | undefined;
-  /** No more than this share of all endpoints is out of use by ejection at a time; of two, 0.5 is one. Default: 0.5. */
+  /**
+   * No more than this share of all endpoints is out of use by ejection at a time; of two, 0.5 is one. When one more should
+   * be ejected, the one that has been out for longest comes back for it. Default: 0.5.
+   */
   readonly maxShare?: number | undefined;
   /** Milliseconds of its first ejection; each further one takes twice as long as the one before. Default: 30,000. */
   readonly duration?: number | undefined;
@@ -43,10 +46,8 @@ export class Ejection {
   #out: Member[] = [];
   /** When the first of them comes back. */
   #nextReturn = never;
-  /** Of all members in the current window. */
-  #window = 0;
-  #calls = 0;
-  #failures = 0;
+  /** Of all members that are not ejected. */
+  readonly #recent = new Recent();
 
   constructor(options: EjectionOptions, members: Members, random: () => number, listener: EjectionListener) {
     this.#settings = settle(options);
@@ -82,41 +83,26 @@ export class Ejection {
   /** Learns how a call has ended. */
   observe(member: Member, { outcome, endedAt }: Call): void {
     if (outcome === "ignore" || member.isGone) return;
-    this.#count(member, endedAt);
-    if (outcome === "ok") {
-      member.failed = 0;
-      return;
+    if (member.isEjected) return; // it began before
+    const window = Math.floor(endedAt / this.#settings.window);
+    const isFailure = outcome !== "ok";
+    member.recent.count(window, isFailure);
+    this.#recent.count(window, isFailure);
+    member.failed = isFailure ? member.failed + 1 : 0;
+    if (!isFailure) return;
+    const isInRow = member.failed >= this.#settings.consecutive;
+    if ((isInRow || this.#failsOften(member)) && this.#isWorse(member)) {
+      this.#eject(member, isInRow ? "consecutive-failures" : "failure-rate", endedAt);
     }
-    member.failed++;
-    member.windowFailures++;
-    this.#failures++;
-    if (member.isEjected) return;
-    if (member.failed >= this.#settings.consecutive) this.#eject(member, "consecutive-failures", endedAt);
-    else if (this.#isOutlier(member)) this.#eject(member, "failure-rate", endedAt);
   }
 
-  #count(member: Member, now: number): void {
-    const window = Math.floor(now / this.#settings.window);
-    if (window !== this.#window) {
-      this.#window = window;
-      this.#calls = 0;
-      this.#failures = 0;
-    }
-    if (window !== member.window) {
-      member.window = window;
-      member.windowCalls = 0;
-      member.windowFailures = 0;
-    }
-    member.windowCalls++;
-    this.#calls++;
+  #failsOften({ recent: { calls, failures } }: Member): boolean {
+    return calls >= this.#settings.minCalls && failures >= this.#settings.failureRate * calls;
   }
 
-  #isOutlier({ windowCalls, windowFailures }: Member): boolean {
-    const { minCalls, failureRate } = this.#settings;
-    if (windowCalls < minCalls || windowFailures < failureRate * windowCalls) return false;
-    const calls = this.#calls - windowCalls;
-    const failures = this.#failures - windowFailures;
-    return calls > 0 && 2 * failures * windowCalls <= windowFailures * calls;
+  /** Than the others, if they had calls at all. */
+  #isWorse({ recent: { calls, failures } }: Member): boolean {
+    return 2 * (this.#recent.failures - failures) * calls <= failures * (this.#recent.calls - calls);
   }
 
   #most(): number {
@@ -124,18 +110,28 @@ export class Ejection {
   }
 
   #eject(member: Member, reason: EjectionReason, now: number): void {
-    if (this.#out.length >= this.#most()) return;
+    if (this.#most() === 0) return;
+    if (this.#out.length >= this.#most()) this.#takeBackOldest(now);
     const { duration, maxDuration } = this.#settings;
     const goodTimes = Math.floor((now - member.returnedAt) / Math.max(1, duration));
     member.ejections = Math.max(0, member.ejections - goodTimes) + 1;
     const jittered = (1 + this.#random() / 10) * duration; // so that those ejected together do not come back together
     const time = Math.min(maxDuration, jittered * 2 ** (member.ejections - 1));
+    this.#recent.subtract(member.recent);
+    member.recent.clear();
+    member.ejectedAt = now;
     member.ejectedUntil = now + time;
     member.failed = 0;
     this.#out.push(member);
-    this.#nextReturn = Math.min(this.#nextReturn, member.ejectedUntil);
-    this.#members.refresh(now);
+    this.#settle(now);
     this.#listener.ejected(member, reason, time);
+  }
+
+  /** In exchange for another one: perhaps it is well by now, as the other one is not. */
+  #takeBackOldest(now: number): void {
+    const [oldest] = this.#out.toSorted((one, other) => one.ejectedAt - other.ejectedAt);
+    if (oldest !== undefined) this.#takeBack(oldest, now);
+    this.update(now);
   }
 
   #takeBack(member: Member, now: number): void {
@@ -143,8 +139,6 @@ export class Ejection {
     member.returnedAt = now;
     member.startedAt = now;
     member.failed = 0;
-    member.windowCalls = 0;
-    member.windowFailures = 0;
     this.#listener.returned(member);
   }
 

@@ -27,10 +27,9 @@ export class Member implements Candidate {
 
   /** Failures in a row. */
   failed = 0;
-  /** The window that the next two count in. */
-  window = 0;
-  windowCalls = 0;
-  windowFailures = 0;
+  /** Calls and failures of late. */
+  readonly recent = new Recent();
+  ejectedAt = 0;
   /** When it comes back; `-Infinity` while it is not ejected. */
   ejectedUntil = -never;
   /** How often it was, less one for each good time since. */
@@ -51,6 +50,56 @@ export class Member implements Candidate {
     const weight = this.endpoint.weight ?? 1;
     const age = now - this.startedAt;
     return age >= this.#slowStart ? weight : weight * Math.max(least, age / this.#slowStart);
+  }
+}
+
+/** Counts of the current window and the one before. */
+export class Recent {
+  #window = 0;
+  #calls = 0;
+  #failures = 0;
+  #callsBefore = 0;
+  #failuresBefore = 0;
+
+  get calls(): number {
+    return this.#calls + this.#callsBefore;
+  }
+
+  get failures(): number {
+    return this.#failures + this.#failuresBefore;
+  }
+
+  count(window: number, isFailure: boolean): void {
+    if (window !== this.#window) {
+      const isNext = window === this.#window + 1;
+      this.#callsBefore = isNext ? this.#calls : 0;
+      this.#failuresBefore = isNext ? this.#failures : 0;
+      this.#calls = 0;
+      this.#failures = 0;
+      this.#window = window;
+    }
+    this.#calls++;
+    if (isFailure) this.#failures++;
+  }
+
+  /** Forgets the part that the other one has counted, too. */
+  subtract(other: Recent): void {
+    if (other.#window === this.#window) {
+      this.#calls -= other.#calls;
+      this.#failures -= other.#failures;
+      this.#callsBefore -= other.#callsBefore;
+      this.#failuresBefore -= other.#failuresBefore;
+    } else if (other.#window === this.#window - 1) {
+      this.#callsBefore -= other.#calls;
+      this.#failuresBefore -= other.#failures;
+    }
+  }
+
+  clear(): void {
+    this.#calls = 0;
+    this.#failures = 0;
+    this.#callsBefore = 0;
+    this.#failuresBefore = 0;
   }
 }
 

@@ -17,7 +17,8 @@ export interface P2cEwmaOptions {
  *
  * The latency is a **peak** average that is sensitive to what is worse and slow to forgive, and that decays by time, so
  * that a slow endpoint is tried again when it has been left alone for a while (Finagle's `p2cPeakEwma`). One that fails
- * fast does not attract calls: a failure never lowers its latency, and its cost is divided by its share of successes.
+ * fast does not attract calls: a failure never lowers its latency, its cost is divided by its share of successes, and it
+ * counts as if the calls that it has failed were still there.
  * What is not measured yet is tried by one call at a time, if there is a choice.
  *
  * O(1); up to O(n) when most endpoints are not accepted.
@@ -40,8 +41,10 @@ export function p2cEwma(options: P2cEwmaOptions = {}): BalanceStrategy {
 
 /** The cost of what is not measured yet and in use: above that of anything measured. */
 const unknown = 1e12;
-/** However many calls fail, the cost is at most this many times the latency: what is left decays. */
-const worst = 20;
+/** However many calls fail, this share is taken to succeed. */
+const leastSuccess = 0.05;
+/** By how much one call changes the share of successes. */
+const step = 0.1;
 
 class PeakEwma implements Picker {
   readonly #candidates: Candidates;
@@ -49,8 +52,8 @@ class PeakEwma implements Picker {
   readonly #decay: number;
   /** By slot: milliseconds, when they were true; 0 if nothing was measured. */
   #latency = new Float64Array(0);
-  /** By slot: the share of calls that succeed. */
-  #success = new Float64Array(0);
+  /** By slot: the share of calls that fail. */
+  #failing = new Float64Array(0);
   /** By slot: when the two were last brought up to date. */
   #stamp = new Float64Array(0);
   /** Of all successes, to judge one by that only ever fails. */
@@ -70,10 +73,10 @@ class PeakEwma implements Picker {
   added({ slot }: Candidate, now: number): void {
     const { capacity } = this.#candidates;
     this.#latency = grown(this.#latency, capacity);
-    this.#success = grown(this.#success, capacity);
+    this.#failing = grown(this.#failing, capacity);
     this.#stamp = grown(this.#stamp, capacity);
     this.#latency[slot] = 0;
-    this.#success[slot] = 1;
+    this.#failing[slot] = 0;
     this.#stamp[slot] = now;
   }
 
@@ -84,19 +87,18 @@ class PeakEwma implements Picker {
     const before = this.#latency[slot] as number;
     this.#stamp[slot] = Math.max(now, this.#stamp[slot] as number);
 
+    const failing = (this.#failing[slot] as number) * kept;
     if (call.outcome === "ok") {
       this.#latency[slot] = took > before ? took : before * kept + took * (1 - kept);
-      this.#success[slot] = (this.#success[slot] as number) * kept + (1 - kept);
+      this.#failing[slot] = failing * (1 - step);
       this.#measure(took, now);
-      return;
-    }
-    if (call.outcome === "ignore") {
+    } else if (call.outcome === "ignore") {
       this.#latency[slot] = Math.max(before * kept, took); // it may have been cut short, so it tells a lower bound
-      this.#success[slot] = 1 - (1 - (this.#success[slot] as number)) * kept;
-      return;
+      this.#failing[slot] = failing;
+    } else {
+      this.#latency[slot] = Math.max(before, took, this.#typical); // failing soon is no merit
+      this.#failing[slot] = failing + (1 - failing) * step;
     }
-    this.#latency[slot] = Math.max(before, took, this.#typical); // failing soon is no merit
-    this.#success[slot] = (this.#success[slot] as number) * kept;
   }
 
   #measure(took: number, now: number): void {
@@ -110,11 +112,13 @@ class PeakEwma implements Picker {
     const latency = this.#latency[slot] as number;
     if (latency === 0 && inFlight > 0) return (unknown + inFlight) / candidate.share(now);
     const kept = this.#kept(this.#stamp[slot] as number, now);
-    const failing = Math.min(1 - 1 / worst, (1 - (this.#success[slot] as number)) * kept);
+    const failing = Math.min(1 - leastSuccess, (this.#failing[slot] as number) * kept);
+    const { ready, inFlight: all } = this.#candidates;
+    const missing = (failing * all) / ready.length; // what fails at once has nothing in flight
     // Only what is idle is forgiven as time passes: one call tries it, and those that follow see the old cost until it
     // is back. What hangs gets no cheaper.
     const expected = inFlight === 0 ? latency * kept : latency * (inFlight + 1);
-    return expected / ((1 - failing) * candidate.share(now));
+    return (expected * (1 + missing)) / ((1 - failing) * candidate.share(now));
   }
 
   /** The part of a measurement that is left after the time since. */

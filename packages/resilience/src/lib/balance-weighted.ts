@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 
 /**
  * Smooth weighted round robin: of every so many calls in a row as the weights add up to, each endpoint gets exactly its
- * weight, and not one after the other. With weights 5, 1 and 1 that is a a b a c a a. An endpoint that is not accepted
+ * weight, and not one after the other. With weights 5, 1 and 1 that is a a c a b a a. An endpoint that is not accepted
  * loses its turn instead of saving it up.
  *
  * O(log n): a heap of the times at which the next turns are due, where the usual way looks at each endpoint each time.
@@ -26,6 +26,8 @@ export function weighted(): BalanceStrategy {
 
 /** Where the virtual time begins again, so that it never runs out of digits. */
 const epoch = 2 ** 20;
+/** Its multiples, without their whole parts, are as far from each other as can be. */
+const golden = 0.618_033_988_749_894_9;
 
 class Weighted implements Picker {
   readonly #candidates: Candidates;
@@ -93,9 +95,10 @@ class Weighted implements Picker {
     this.#sink(index);
   }
 
-  /** In the middle of a turn: that spreads those of equal weight, and keeps the last turn of a round clear of its end. */
+  /** Somewhere within its turn, so that the last one of a round is clear of its end, and each at a place of its own. */
   #due({ slot }: Candidate): number {
-    return (this.#origin[slot] as number) + ((this.#turns[slot] as number) + 0.5) / (this.#share[slot] as number);
+    const place = 0.05 + 0.9 * ((slot * golden) % 1);
+    return (this.#origin[slot] as number) + ((this.#turns[slot] as number) + place) / (this.#share[slot] as number);
   }
 
   #begin(candidate: Candidate, now: number): void {

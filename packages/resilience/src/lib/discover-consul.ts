@@ -72,7 +72,7 @@ export function consul(options: ConsulOptions): Discovery {
   const addressOf = checkFunction(action, "address", options.address ?? hostAndPort);
   const registry = new Registry(name, url, random, options);
 
-  async function ask(index: number, stale: boolean, context: Context) {
+  async function ask(index: bigint, stale: boolean, context: Context) {
     const parameters = new URLSearchParams({ ...query, index: `${index}`, wait: `${Math.ceil(wait / 1_000)}s` });
     if (passing) parameters.set("passing", "1");
     if (stale) parameters.set("stale", "1");
@@ -85,19 +85,19 @@ export function consul(options: ConsulOptions): Discovery {
 
   async function follow(found: (endpoints: readonly Endpoint[]) => void, context: Context): Promise<void> {
     const pause = new Pause(context, clock);
-    let index = 0;
+    let index = 0n;
     while (!context.cancelled) {
       const began = clock.now();
       let { headers, json } = await ask(index, staleness > 0, context);
       if (staleness > 0 && Number(headers["x-consul-lastcontact"] ?? 0) > staleness) {
-        ({ headers, json } = await ask(0, false, context));
+        ({ headers, json } = await ask(0n, false, context));
       }
       found(endpointsOf(name, json, addressOf));
-      const told = headers["x-consul-index"];
-      const next = Number(told);
-      index = next < index ? 0 : Math.max(1, Number.isSafeInteger(next) ? next : 1);
+      const told = `${headers["x-consul-index"]}`;
+      const next = /^\d+$/.test(told) ? BigInt(told) : undefined;
+      index = next !== undefined && next < index ? 0n : next || 1n;
       // Without an index nothing waits for a change on the other side.
-      const least = told === undefined ? Math.min(wait, 10_000) : pace;
+      const least = next === undefined ? Math.min(wait, 10_000) : pace;
       await pause.wait(least * (1 + random()) - (clock.now() - began));
     }
   }
