@@ -5,8 +5,30 @@ export {
   type ChaosStats,
   chaos,
 } from "./lib/chaos.ts";
+export {
+  act,
+  down,
+  type FaultTarget,
+  freeze,
+  type HealTarget,
+  heal,
+  inject,
+  type ScenarioAction,
+  type ScenarioActionKind,
+  type ScenarioStage,
+} from "./lib/chaos-actions.ts";
 export type { ProxyAddress } from "./lib/chaos-address.ts";
 export { ChaosError } from "./lib/chaos-error.ts";
+export {
+  amplificationBelow,
+  type Expectation,
+  type ExpectationOptions,
+  errorRateBelow,
+  latencyBelow,
+  noErrorsOtherThan,
+  recoveredWithin,
+  throughputAbove,
+} from "./lib/chaos-expectations.ts";
 export {
   type CpuPressureOptions,
   type FdPressureOptions,
@@ -32,6 +54,16 @@ export {
   type OutcomeRule,
   outcome,
 } from "./lib/chaos-rules.ts";
+export { type Scenario, type ScenarioRunOptions, scenario } from "./lib/chaos-scenario.ts";
+export type { ScenarioCall, ScenarioLoad } from "./lib/chaos-scenario-load.ts";
+export {
+  type ScenarioBucket,
+  ScenarioError,
+  type ScenarioEvent,
+  type ScenarioFacts,
+  ScenarioReport,
+  type ScenarioVerdict,
+} from "./lib/chaos-scenario-report.ts";
 export type { ProxyConnection } from "./lib/chaos-tcp-connection.ts";
 export { type TcpProxy, type TcpProxyOptions, type TcpProxyStats, tcpProxy } from "./lib/chaos-tcp-proxy.ts";
 export type {

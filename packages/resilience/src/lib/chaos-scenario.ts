@@ -1,0 +1,204 @@
+// A story of what breaks and heals and when, told under load, and what should come of it.
+import { type Clock, Context, sleep, systemClock, type WaitOptions } from "@proj/concurrency";
+import { checkDuration, checkPositive } from "@proj/concurrency/options";
+import type { ScenarioAction, ScenarioStage } from "./chaos-actions.ts";
+import type { Expectation } from "./chaos-expectations.ts";
+import { type CallLog, checkLoad, runLoad, type ScenarioLoad } from "./chaos-scenario-load.ts";
+import { type ScenarioEvent, ScenarioReport } from "./chaos-scenario-report.ts";
+
+/** How to run a {@link Scenario}. */
+export interface ScenarioRunOptions extends WaitOptions {
+  /**
+   * Measures everything. One that can be advanced, as the `TestClock`, is: the scenario then is a simulation that takes no
+   * time, and the tasks must wait on the same clock, which is that of their context. Default: the system's.
+   */
+  readonly clock?: Clock | undefined;
+  /** Milliseconds that are summed up in one column of the report. Default: a sixtieth of the whole, at least 1. */
+  readonly bucket?: number | undefined;
+}
+
+/** A story, told anew with each `run`. Immutable: each method but `run` gives another one. */
+export interface Scenario {
+  /** As in reports. */
+  readonly name: string;
+  /** Does this at so many milliseconds after the beginning. Of several, in their order, each when the one before is done. */
+  at(ms: number, ...actions: readonly ScenarioAction[]): Scenario;
+  /** Calls this all the time. May be given several times. */
+  load(load: ScenarioLoad): Scenario;
+  /** What should be so in the end. */
+  expect(...expectations: readonly Expectation[]): Scenario;
+  /** How many milliseconds it takes. Default: until the longest time that something is expected within has passed. */
+  for(ms: number): Scenario;
+  /**
+   * Runs it. Resolves also if something was not as expected: see `ScenarioReport.assert`. Whatever its actions have
+   * broken is undone in the end, however it ends.
+   *
+   * @throws what an action has thrown · the reason of the signal or context
+   */
+  run(options?: ScenarioRunOptions): Promise<ScenarioReport>;
+}
+
+/**
+ * Tells a scenario: what is done when, under which load, and what should come of it.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from "node:http";
+ * import { down, errorRateBelow, heal, noErrorsOtherThan, recoveredWithin, scenario, tcpProxy } from "@proj/resilience/chaos";
+ *
+ * const server = createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
+ * await new Promise((resolve) => server.once("listening", resolve));
+ * {
+ *   await using db = await tcpProxy({ upstream: (server.address() as { port: number }).port, name: "db" });
+ *   const report = await scenario("db down")
+ *     .load({ rate: 100, task: ({ signal }) => fetch(`http://${db.address}`, { signal }).then((r) => r.text()) })
+ *     .at(200, down(db))
+ *     .at(400, heal(db))
+ *     .expect(recoveredWithin(400), noErrorsOtherThan(["ECONNREFUSED", "ECONNRESET", "UND_ERR_SOCKET"]))
+ *     .run();
+ *   console.log(report.passed); // prints: true
+ * }
+ * server.close();
+ * ```
+ */
+export function scenario(name: string): Scenario {
+  return new Story({ name, steps: [], loads: [], expectations: [], duration: undefined });
+}
+
+interface Step {
+  readonly at: number;
+  readonly action: ScenarioAction;
+}
+
+interface Plot {
+  readonly name: string;
+  readonly steps: readonly Step[];
+  readonly loads: readonly ScenarioLoad[];
+  readonly expectations: readonly Expectation[];
+  readonly duration: number | undefined;
+}
+
+class Story implements Scenario {
+  readonly #plot: Plot;
+
+  constructor(plot: Plot) {
+    this.#plot = plot;
+  }
+
+  get name(): string {
+    return this.#plot.name;
+  }
+
+  at(ms: number, ...actions: readonly ScenarioAction[]): Scenario {
+    checkDuration("plan a scenario", "ms", ms);
+    const steps = [...this.#plot.steps, ...actions.map((action) => ({ at: ms, action }))];
+    return new Story({ ...this.#plot, steps: steps.toSorted((a, b) => a.at - b.at) });
+  }
+
+  load(load: ScenarioLoad): Scenario {
+    return new Story({ ...this.#plot, loads: [...this.#plot.loads, checkLoad(load)] });
+  }
+
+  expect(...expectations: readonly Expectation[]): Scenario {
+    return new Story({ ...this.#plot, expectations: [...this.#plot.expectations, ...expectations] });
+  }
+
+  for(ms: number): Scenario {
+    return new Story({ ...this.#plot, duration: checkPositive("plan a scenario", "ms", ms) });
+  }
+
+  async run(options: ScenarioRunOptions = {}): Promise<ScenarioReport> {
+    const { clock = systemClock, signal } = options;
+    const duration = this.#plot.duration ?? durationOf(this.#plot);
+    const { bucket = Math.max(1, duration / 60) } = options;
+    checkPositive("run a scenario", "bucket", bucket);
+    using context = Context.derive({ clock, ...(signal === undefined ? {} : { signal }) });
+    context.throwIfCancelled();
+
+    const performance = new Performance(this.#plot, clock, duration, context);
+    const done = performance.run();
+    done.catch(() => {}); // awaited below
+    if ("advance" in clock && typeof clock.advance === "function") await clock.advance(duration);
+    await done;
+
+    const report = new ScenarioReport({
+      name: this.#plot.name,
+      durationMs: duration,
+      bucketMs: bucket,
+      events: performance.events,
+      ...performance.log,
+      calls: performance.log.calls.toSorted((a, b) => a.endedAt - b.endedAt),
+    });
+    report.verdicts = this.#plot.expectations.map((expectation) => ({
+      name: expectation.name,
+      ...expectation.check(report),
+    }));
+    return report;
+  }
+}
+
+/** Milliseconds that a scenario goes on after its last action when nobody said how long. */
+const epilogue = 1_000;
+
+function durationOf({ steps, expectations }: Plot): number {
+  const last = Math.max(0, ...steps.map(({ at }) => at));
+  return last + Math.max(epilogue, ...expectations.map(({ horizon = 0 }) => horizon));
+}
+
+/** One run of a scenario. */
+class Performance implements ScenarioStage {
+  readonly events: ScenarioEvent[] = [];
+  readonly log: CallLog = { calls: [], skipped: 0, unfinished: 0 };
+  readonly #plot: Plot;
+  readonly #clock: Clock;
+  readonly #duration: number;
+  readonly #context: Context;
+  readonly #undo: (Disposable | AsyncDisposable)[] = [];
+
+  constructor(plot: Plot, clock: Clock, duration: number, context: Context) {
+    this.#plot = plot;
+    this.#clock = clock;
+    this.#duration = duration;
+    this.#context = context;
+  }
+
+  async run(): Promise<void> {
+    const start = this.#clock.now();
+    using show = Context.derive({ parent: this.#context });
+    const loads = Promise.all(this.#plot.loads.map((load) => runLoad(load, this.#clock, show, this.log)));
+    try {
+      for (const step of this.#plot.steps) {
+        if (step.at > this.#duration) break;
+        await this.#sleepUntil(start + step.at);
+        await this.#perform(step, start);
+      }
+      await this.#sleepUntil(start + this.#duration);
+    } finally {
+      show.cancel();
+      await loads;
+      await this.undoAll();
+    }
+  }
+
+  async undoAll(): Promise<void> {
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      if (Symbol.asyncDispose in undo) await undo[Symbol.asyncDispose]();
+      else undo[Symbol.dispose]();
+    }
+  }
+
+  async #perform({ action }: Step, start: number): Promise<void> {
+    const at = this.#clock.now() - start;
+    const undo = await action.run(this);
+    if (isDisposable(undo)) this.#undo.push(undo);
+    this.events.push({ at, tookMs: this.#clock.now() - start - at, kind: action.kind, label: action.label });
+  }
+
+  async #sleepUntil(time: number): Promise<void> {
+    await sleep(Math.max(0, time - this.#clock.now()), { signal: this.#context, clock: this.#clock });
+  }
+}
+
+function isDisposable(value: unknown): value is Disposable | AsyncDisposable {
+  return typeof value === "object" && value !== null && (Symbol.asyncDispose in value || Symbol.dispose in value);
+}
