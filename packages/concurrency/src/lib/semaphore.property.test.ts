@@ -118,7 +118,7 @@ test("a semaphore agrees with a naive model in any schedule", async () => {
       expect([semaphore.held, semaphore.waiting, semaphore.free]).toEqual([0, 0, 4]);
       for (const [id, reason] of rejected) expect(reason).toBe(`abort ${id}`);
     }),
-    { numRuns: propertyRuns(10_000) },
+    { numRuns: propertyRuns(10_000, 100_000) },
   );
 });
 
