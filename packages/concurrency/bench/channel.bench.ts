@@ -19,7 +19,11 @@ export const benchmarks = [
             items.close();
           })();
           let sum = 0;
-          for await (const item of items) sum += item;
+          for (;;) {
+            const { done, value } = await items.recv();
+            if (done) break;
+            sum += value;
+          }
           await producing;
           return sum;
         };

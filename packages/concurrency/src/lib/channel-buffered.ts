@@ -1,27 +1,14 @@
 // The one implementation of a channel. Invariant: a receiver waits only while there is no item, a sender only while
 // there is no room; so whoever arrives looks at the opposite line first, and each line stays in order of arrival.
-import type { Receiver, Subscription } from "./cancellation.ts";
 import type { Channel, Overflow, Received } from "./channel.ts";
 import { ChannelFullError } from "./channel-full-error.ts";
-import { ItemQueue, Waiter, WaiterList } from "./channel-queue.ts";
+import { ChannelIterator } from "./channel-iterator.ts";
+import { ItemQueue, WaiterList } from "./channel-queue.ts";
+import { type Giver, ReceiveWait, SendWait, type Taker } from "./channel-waits.ts";
 import { ClosedError } from "./closed-error.ts";
 import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
 import type { WaitOptions } from "./wait-options.ts";
-
-/** Somebody who waits for an item. Exactly one of the three is called, after it has left the line. */
-export abstract class Taker<T> extends Waiter {
-  abstract take(value: T): void;
-  abstract finish(): void;
-  abstract fail(cause: unknown): void;
-}
-
-/** Somebody who waits for room. */
-export abstract class Giver<T> extends Waiter {
-  abstract readonly value: T;
-  /** Called once, after it has left the line: the item was taken, or the channel was closed. */
-  abstract settle(accepted: boolean): void;
-}
 
 export class BufferedChannel<T> implements Channel<T> {
   readonly capacity: number;
@@ -168,104 +155,19 @@ export class BufferedChannel<T> implements Channel<T> {
   }
 
   #waitForItem(context: ContextNode): Promise<Received<T>> {
-    const { promise, resolve, reject } = Promise.withResolvers<Received<T>>();
-    const wait = new ReceiveWait<T>(resolve, reject);
+    const wait = new ReceiveWait<T>();
     this.#takers.add(wait);
     if (!context.isRoot) wait.subscription = context.subscribe(wait);
-    return promise;
+    return wait.received;
   }
 
   /** The error of a refused sender is made here, where its stack shows who was waiting. */
   async #waitForRoom(value: T, context: ContextNode): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    const wait = new SendWait(value, resolve, reject);
+    const wait = new SendWait(value);
     this.#givers.add(wait);
     if (!context.isRoot) wait.subscription = context.subscribe(wait);
-    if (!(await promise)) throw this.closedError();
+    if (!(await wait.accepted)) throw this.closedError();
   }
 }
 
 const done: Promise<void> = Promise.resolve();
-
-// Waiters keep the promise's own resolve and reject: with a closure in between, async stack traces would end here.
-
-class ReceiveWait<T> extends Taker<T> implements Receiver {
-  subscription: Subscription | undefined;
-  readonly #resolve: (received: Received<T>) => void;
-  readonly #reject: (reason: unknown) => void;
-
-  constructor(resolve: (received: Received<T>) => void, reject: (reason: unknown) => void) {
-    super();
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  take(value: T): void {
-    this.subscription?.[Symbol.dispose]();
-    this.#resolve({ done: false, value });
-  }
-
-  finish(): void {
-    this.subscription?.[Symbol.dispose]();
-    this.#resolve({ done: true, value: undefined });
-  }
-
-  fail(cause: unknown): void {
-    this.subscription?.[Symbol.dispose]();
-    this.#reject(cause);
-  }
-
-  cancelledBy(cause: unknown): undefined {
-    this.leave();
-    this.#reject(cause);
-  }
-}
-
-class SendWait<T> extends Giver<T> implements Receiver {
-  readonly value: T;
-  subscription: Subscription | undefined;
-  readonly #resolve: (accepted: boolean) => void;
-  readonly #reject: (reason: unknown) => void;
-
-  constructor(value: T, resolve: (accepted: boolean) => void, reject: (reason: unknown) => void) {
-    super();
-    this.value = value;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  settle(accepted: boolean): void {
-    this.subscription?.[Symbol.dispose]();
-    this.#resolve(accepted);
-  }
-
-  cancelledBy(cause: unknown): undefined {
-    this.leave();
-    this.#reject(cause);
-  }
-}
-
-/** One loop over a channel. */
-class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
-  readonly #channel: BufferedChannel<T>;
-  readonly #options: WaitOptions | undefined;
-  #left = false;
-
-  constructor(channel: BufferedChannel<T>, options?: WaitOptions) {
-    this.#channel = channel;
-    this.#options = options;
-  }
-
-  next(): Promise<IteratorResult<T, undefined>> {
-    return this.#left ? Promise.resolve({ done: true, value: undefined }) : this.#channel.recv(this.#options);
-  }
-
-  return(): Promise<IteratorResult<T, undefined>> {
-    this.#left = true;
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-}

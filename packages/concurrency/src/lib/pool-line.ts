@@ -3,6 +3,7 @@
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import type { ContextNode } from "./context-node.ts";
+import { keepResolvers, rejecter, resolver } from "./keep-resolvers.ts";
 import { keepShape } from "./keep-shape.ts";
 import { WaitLine } from "./wait-line.ts";
 
@@ -21,7 +22,7 @@ export class Caller<Given> implements Receiver {
   constructor(line: CallerLine<Given>, due: number) {
     this.#line = line;
     this.due = due;
-    this.given = new Promise<Given>(keepResolvers as Executor<Given>); // what it keeps is taken up in the next line
+    this.given = new Promise(keepResolvers);
     this.#resolve = resolver;
     this.#reject = rejecter;
   }
@@ -133,17 +134,6 @@ export class CallerLine<Given> {
       this.expire(caller, this.#timeout);
     }
   }
-}
-
-type Executor<T> = (resolve: (given: T) => void, reject: (error: unknown) => void) => void;
-
-let resolver: (given: unknown) => void;
-let rejecter: (error: unknown) => void;
-
-/** One function for all promises, which saves a closure for each. */
-function keepResolvers(resolve: (given: unknown) => void, reject: (error: unknown) => void): void {
-  resolver = resolve;
-  rejecter = reject;
 }
 
 keepShape(new Caller(new CallerLine(systemClock, 0, () => undefined), 0.5));

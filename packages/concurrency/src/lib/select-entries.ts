@@ -1,6 +1,7 @@
 // The kinds of cases of a select: how each is looked at, waited for and left.
 import type { Receiver, Subscription } from "./cancellation.ts";
-import { type BufferedChannel, Giver, Taker } from "./channel-buffered.ts";
+import type { BufferedChannel } from "./channel-buffered.ts";
+import { Giver, Taker } from "./channel-waits.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { ContextNode } from "./context-node.ts";
 import type { SelectEntry, Selection } from "./select-entry.ts";

@@ -2,6 +2,7 @@
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { ContextNode } from "./context-node.ts";
+import { keepResolvers, resolver } from "./keep-resolvers.ts";
 import { keepShape } from "./keep-shape.ts";
 import { WaitLine } from "./wait-line.ts";
 
@@ -27,7 +28,7 @@ export class Waiter implements Receiver {
     this.#queue = queue;
     this.weight = weight;
     this.priority = priority;
-    this.outcome = new Promise(keepResolver);
+    this.outcome = new Promise(keepResolvers);
     this.#resolve = resolver;
   }
 
@@ -62,13 +63,6 @@ export class Waiter implements Receiver {
     this.#subscription?.[Symbol.dispose]();
     this.#resolve(outcome);
   }
-}
-
-let resolver: (outcome: Failure | undefined) => void;
-
-/** One function for all promises, which saves a closure for each. */
-function keepResolver(resolve: (outcome: Failure | undefined) => void): void {
-  resolver = resolve;
 }
 
 /** A line for each priority that somebody waits with. */

@@ -2,6 +2,7 @@
 import type { Transferable } from "node:worker_threads";
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { ContextNode } from "./context-node.ts";
+import { keepResolvers, rejecter, resolver } from "./keep-resolvers.ts";
 import type { Thread } from "./workers-thread.ts";
 
 export interface JobOwner {
@@ -89,13 +90,4 @@ export class Job implements Receiver {
     this.#owner.onSettled(this);
     return true;
   }
-}
-
-let resolver: (value: unknown) => void;
-let rejecter: (error: unknown) => void;
-
-/** One function for all promises, which saves a closure for each. */
-function keepResolvers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-  resolver = resolve;
-  rejecter = reject;
 }
