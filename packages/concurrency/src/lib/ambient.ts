@@ -1,5 +1,5 @@
 // Which context the running code is in. The only AsyncLocalStorage: what one costs grows with their number in a process.
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { systemClock } from "./clock.ts";
 import { ContextNode } from "./context-node.ts";
 
@@ -19,5 +19,11 @@ export function currentNode(): ContextNode {
 
 /** Calls `f(argument)` with `node` as the current context, for all that it calls and awaits. */
 export function runIn<A, T>(node: ContextNode, f: (argument: A) => T, argument: A): T {
-  return ambient.run(node, f, argument);
+  // `ambient.run` copies the frame of all stores twice, to go in and to come back; a resource comes back to the old one.
+  return new AsyncResource("Context").runInAsyncScope(enter<A, T>, undefined, node, f, argument);
+}
+
+function enter<A, T>(node: ContextNode, f: (argument: A) => T, argument: A): T {
+  ambient.enterWith(node);
+  return f(argument);
 }

@@ -58,6 +58,12 @@ test("a cause that was not given is one CancelledError for all that end together
   expect(child.signal.reason).toBe(parent.cause);
 });
 
+test("a timeout counts from the time that its maker has read", () => {
+  const clock = new TestClock({ now: 500 });
+  const context = Context.derive({ clock, timeout: 100, now: 450 });
+  expect([context.deadline, context.remaining]).toEqual([550, 50]);
+});
+
 test("a context that was released keeps no timer and no link, and ends only when it is cancelled", async () => {
   const clock = new TestClock();
   const foreign = new AbortController();

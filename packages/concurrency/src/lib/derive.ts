@@ -21,6 +21,8 @@ export interface DeriveOptions {
   readonly values?: Iterable<ContextValue> | undefined;
   /** Measures the deadlines of the new context and of all below it. Default: the parent's. */
   readonly clock?: Clock | undefined;
+  /** What `timeout` counts from, for those who have just read the clock. Default: its time now. */
+  readonly now?: number | undefined;
 }
 
 const never = Number.POSITIVE_INFINITY;
@@ -44,7 +46,7 @@ export function derive(options: DeriveOptions, action = "derive a context"): Con
   if (options.deadline !== undefined) own = Math.min(own, checkDeadline(action, options.deadline));
   let length: number | undefined; // of `own`, where it is known
   if (options.timeout !== undefined) {
-    const end = clock.now() + checkDuration(action, "timeout", options.timeout);
+    const end = (options.now ?? clock.now()) + checkDuration(action, "timeout", options.timeout);
     if (end < own) {
       own = end;
       length = options.timeout;
