@@ -4,8 +4,10 @@ import { register } from "@proj/concurrency/inspect";
 import { checkCount, checkFunction } from "@proj/concurrency/options";
 import type { Call } from "./call.ts";
 import { ChaosError } from "./chaos-error.ts";
-import { drawFor, freshSeed, hashText, mix } from "./chaos-random.ts";
+import { freshSeed, hashText } from "./chaos-random.ts";
+import { RuleList } from "./chaos-rule-list.ts";
 import { type ChaosRule, checkRule, type FaultRule, type LatencyRule, matches } from "./chaos-rules.ts";
+import { Subjects } from "./chaos-subjects.ts";
 import { listening, tell } from "./events.ts";
 import type { Driver, Next } from "./policy.ts";
 
@@ -74,9 +76,6 @@ export interface Chaos extends Driver {
   stats(): ChaosStats & Readonly<Record<string, unknown>>;
 }
 
-/** Identities that are counted at a time; then the oldest is counted from one again. */
-const maxIdentities = 10_000;
-
 /**
  * Makes a policy that injects faults, to stand right around the work. The rules are tried in their order: each `latency`
  * that hits adds its delay, and the first other rule that hits decides what becomes of the call.
@@ -111,10 +110,8 @@ class ChaosPolicy implements Chaos {
   readonly seed: number;
   enabled: boolean;
   readonly #identify: ((call: Call) => string | number) | undefined;
-  readonly #counts = new Map<string, number>();
-  #rules: readonly ChaosRule[];
-  #used = new Map<ChaosRule, number>();
-  #hits: Record<string, number> = {};
+  readonly #list: RuleList<ChaosRule>;
+  readonly #subjects: Subjects;
   #calls = 0;
 
   constructor(rules: readonly ChaosRule[], options: ChaosOptions) {
@@ -124,29 +121,22 @@ class ChaosPolicy implements Chaos {
     this.seed = checkCount(action, "seed", seed, Number.MIN_SAFE_INTEGER) >>> 0;
     this.enabled = enabled;
     this.#identify = identify === undefined ? undefined : checkFunction(action, "identify", identify);
-    this.#rules = rules.map(checkRule);
+    this.#list = new RuleList(this.seed, rules, checkRule);
+    this.#subjects = new Subjects(this.seed);
     if (name !== undefined) register("chaos", name, this, (self) => self.stats());
   }
 
   get rules(): readonly ChaosRule[] {
-    return this.#rules;
+    return this.#list.rules;
   }
 
   set(rules: readonly ChaosRule[]): void {
-    this.#rules = rules.map(checkRule);
-    this.#counts.clear();
-    this.#used = new Map();
+    this.#list.set(rules);
+    this.#subjects.clear();
   }
 
   add(rule: ChaosRule): Disposable {
-    const added = { ...checkRule(rule) }; // the same rule twice is two rules
-    this.#rules = [...this.#rules, added];
-    return {
-      [Symbol.dispose]: () => {
-        this.#rules = this.#rules.filter((other) => other !== added);
-        this.#used.delete(added);
-      },
-    };
+    return this.#list.add(rule);
   }
 
   clear(): void {
@@ -155,11 +145,11 @@ class ChaosPolicy implements Chaos {
 
   stats(): ChaosStats & Readonly<Record<string, unknown>> {
     const { enabled, seed } = this;
-    return { enabled, seed, rules: this.#rules.length, calls: this.#calls, hits: { ...this.#hits } };
+    return { enabled, seed, rules: this.#list.rules.length, calls: this.#calls, hits: this.#list.hits };
   }
 
   run<T>(call: Call, next: Next<T>): Promise<T> {
-    return this.enabled && this.#rules.length > 0 ? this.#meddle(call, next) : next(call);
+    return this.enabled && this.#list.rules.length > 0 ? this.#meddle(call, next) : next(call);
   }
 
   async #meddle<T>(call: Call, next: Next<T>): Promise<T> {
@@ -167,14 +157,13 @@ class ChaosPolicy implements Chaos {
     const subject = this.#subjectOf(call);
     let delay = 0;
     let fate: Exclude<ChaosRule, LatencyRule> | undefined;
-    for (const [place, rule] of this.#rules.entries()) {
+    for (const [place, rule] of this.#list.rules.entries()) {
       if (!this.#isHit(rule, place, call, subject)) continue;
       if (rule.kind !== "latency") {
         fate = rule;
         break;
       }
-      const shift = (drawFor(this.seed, subject, 2 * place + 1) * 2 - 1) * (rule.jitter ?? 0);
-      delay += Math.max(0, rule.ms + shift);
+      delay += this.#list.delay(rule.ms, rule.jitter ?? 0, place, subject);
     }
     if (delay > 0) await sleep(delay, { signal: call.context, clock: call.clock });
     switch (fate?.kind) {
@@ -195,17 +184,10 @@ class ChaosPolicy implements Chaos {
   }
 
   #isHit(rule: ChaosRule, place: number, call: Call, subject: number): boolean {
-    const { rate = 1, times = Number.POSITIVE_INFINITY } = rule;
-    if (!matches(rule, call) || drawFor(this.seed, subject, 2 * place) >= rate) return false;
-    if (times !== Number.POSITIVE_INFINITY) {
-      const used = this.#used.get(rule) ?? 0;
-      if (used >= times) return false;
-      this.#used.set(rule, used + 1);
-    }
-    const name = rule.name ?? rule.kind;
-    this.#hits[name] = (this.#hits[name] ?? 0) + 1;
+    if (!matches(rule, call) || !this.#list.tryHit(rule, place, subject)) return false;
     if (listening()) {
-      tell({ kind: "chaos-injected", name: call.name, rule: name, key: call.key, attempt: call.attempt });
+      const { name, key, attempt } = call;
+      tell({ kind: "chaos-injected", name, rule: rule.name ?? rule.kind, key, attempt });
     }
     return true;
   }
@@ -213,16 +195,7 @@ class ChaosPolicy implements Chaos {
   /** A number for the call that is the same in each run with the same seed. */
   #subjectOf(call: Call): number {
     if (this.#identify !== undefined) return hashText(`${call.attempt}\n${this.#identify(call)}`, this.seed);
-    const identity = `${call.attempt}\n${call.endpoint?.id ?? ""}\n${call.name}\n${call.key ?? ""}`;
-    const count = this.#counts.get(identity) ?? 0;
-    if (count === 0 && this.#counts.size >= maxIdentities) {
-      for (const oldest of this.#counts.keys()) {
-        this.#counts.delete(oldest);
-        break;
-      }
-    }
-    this.#counts.set(identity, count + 1);
-    return mix(hashText(identity, this.seed), count);
+    return this.#subjects.next(`${call.attempt}\n${call.endpoint?.id ?? ""}\n${call.name}\n${call.key ?? ""}`);
   }
 }
 
