@@ -4,25 +4,28 @@ import { cancelSweep } from "@proj/concurrency/testing";
 import { expect, test } from "vitest";
 import { callers, places, rings, type Work } from "./support/primitives.ts";
 
-test.each(Object.keys(callers))("the stack of an error thrown in %s shows the leaf and the caller", async (name) => {
-  async function leaf(): Promise<never> {
-    await new Promise((resolve) => setImmediate(resolve));
-    throw new Error("thrown in the leaf");
-  }
-  async function caller(): Promise<unknown> {
-    return await callers[name]?.(leaf, {});
-  }
-  const { signal } = new AbortController();
-  async function callerWithSignal(): Promise<unknown> {
-    return await callers[name]?.(leaf, { signal });
-  }
+test.each(Object.keys(callers))(
+  "[p-limit, p-queue, async-mutex] the stack of an error thrown in %s shows the leaf and the caller",
+  async (name) => {
+    async function leaf(): Promise<never> {
+      await new Promise((resolve) => setImmediate(resolve));
+      throw new Error("thrown in the leaf");
+    }
+    async function caller(): Promise<unknown> {
+      return await callers[name]?.(leaf, {});
+    }
+    const { signal } = new AbortController();
+    async function callerWithSignal(): Promise<unknown> {
+      return await callers[name]?.(leaf, { signal });
+    }
 
-  for (const call of [caller, callerWithSignal]) {
-    const { stack } = await caught(call);
-    expect(stack).toMatch(/at (async )?(Object\.)?leaf /);
-    expect(stack).toMatch(new RegExp(`at (async )?${call.name} `));
-  }
-});
+    for (const call of [caller, callerWithSignal]) {
+      const { stack } = await caught(call);
+      expect(stack).toMatch(/at (async )?(Object\.)?leaf /);
+      expect(stack).toMatch(new RegExp(`at (async )?${call.name} `));
+    }
+  },
+);
 
 test.each(Object.keys(callers))("Context.current() is right within %s, before and after an await", async (name) => {
   const key = new ContextKey<string>("tenant");
