@@ -1,10 +1,11 @@
 // The calls that the policies are given.
 import type { Clock, Context, OwnedContext, Timer } from "@proj/concurrency";
+import type { Sleeper } from "./alarm.ts";
 import type { Call, OutcomeKind } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** A call that its maker can write to. One shape for all, so that reading it stays fast. */
-export class CallRecord implements Call {
+export class CallRecord implements Call, Sleeper {
   readonly name: string;
   context: Context;
   readonly key: string | undefined;
@@ -27,6 +28,10 @@ export class CallRecord implements Call {
   owned: OwnedContext | undefined;
   watch: Disposable | undefined;
   timer: Timer | undefined;
+  due = Number.POSITIVE_INFINITY;
+  wake: ((reason: unknown) => void) | undefined;
+  earlier: Sleeper | undefined;
+  later: Sleeper | undefined;
   /** Milliseconds it was given; `Infinity` if it may take as long as it likes. */
   limit = Number.POSITIVE_INFINITY;
 

@@ -1,6 +1,6 @@
 // A driver in a stack: it has a frame of its own.
 import type { ResilientTask } from "./call.ts";
-import { type CallRecord, innerCall } from "./call-record.ts";
+import { CallRecord, innerCall } from "./call-record.ts";
 import type { Layer } from "./frame.ts";
 import type { Driver } from "./policy.ts";
 
@@ -14,7 +14,10 @@ export class DriverLayer implements Layer {
   }
 
   run<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
-    // What is inside gets a record of its own: those outside go on using theirs.
-    return this.#driver.run(call, (inner) => this.#next.run(innerCall(inner), task));
+    // The frame inside writes to its record. One that the driver has made is told by it how the attempt has ended; the
+    // driver's own is still in use outside.
+    return this.#driver.run(call, (inner) =>
+      this.#next.run(inner !== call && inner instanceof CallRecord ? inner : innerCall(inner), task),
+    );
   }
 }

@@ -1,6 +1,7 @@
 // The async frame that gates, timeouts and a retry which follow one another share. What a success costs is all in here:
 // no closure but one, no signal that nobody reads, one reading of the clock at the start of an attempt and one at its end.
-import { Context, sleep } from "@proj/concurrency";
+import { Context, sleep, systemClock } from "@proj/concurrency";
+import { Alarm } from "./alarm.ts";
 import { keepAttemptErrors } from "./attempt-errors.ts";
 import { budgetIn, repeatedAbove } from "./budget.ts";
 import type { ResilientTask } from "./call.ts";
@@ -54,6 +55,7 @@ export class Frame implements Layer {
   readonly #each: TimeLimit | undefined;
   readonly #next: Layer | undefined;
   readonly #isInside: boolean;
+  readonly #alarm = new Alarm(timedOut);
 
   constructor(parts: FrameParts) {
     const { outer = noGates, inner = noGates, isInside = false } = parts;
@@ -88,12 +90,14 @@ export class Frame implements Layer {
         attempt.error = error;
       }
       attempt.endedAt = attempt.clock.now();
-      attempt.timer?.clear();
+      if (attempt.wake !== undefined) this.#alarm.remove(attempt);
+      else attempt.timer?.clear();
       attempt.watch?.[Symbol.dispose]();
       if (hasFailed) this.#fail(attempt, above, deadline);
       else hasFailed = !this.#succeed(attempt, value);
       if (tokens !== undefined) this.#inner.exit(attempt, tokens);
       this.#each?.source?.observe?.(attempt);
+      if (hasFailed) attempt.owned?.cancel(attempt.error);
 
       if (this.#retry !== undefined) {
         if (attempt.outcome === "ok") {
@@ -142,10 +146,16 @@ export class Frame implements Layer {
     const limit = this.#limit(attempt, deadline);
     let context = above;
     if (attempt.attempt > 1 && this.#retry !== undefined) {
-      context = Context.derive({ parent: above, timeout: limit, clock: attempt.clock, values: marked });
+      context = Context.derive({
+        parent: above,
+        timeout: limit,
+        clock: attempt.clock,
+        now: attempt.startedAt,
+        values: marked,
+      });
       attempt.owned = context as CallRecord["owned"];
     } else if (limit !== never) {
-      context = Context.derive({ parent: above, timeout: limit, clock: attempt.clock });
+      context = Context.derive({ parent: above, timeout: limit, clock: attempt.clock, now: attempt.startedAt });
       attempt.owned = context as CallRecord["owned"];
     }
     attempt.context = context;
@@ -179,8 +189,18 @@ export class Frame implements Layer {
     work.then(resolve, reject);
     attempt.watch = Context.after(above, reject);
     // What is above has a timer of its own by now, if that is nearer.
-    if (attempt.context.deadline < above.deadline) attempt.timer = attempt.clock.setTimeout(reject, limit, timedOut);
+    if (attempt.context.deadline < above.deadline) this.#setAlarm(attempt, limit, reject);
     return race;
+  }
+
+  #setAlarm(attempt: CallRecord, limit: number, reject: (reason: unknown) => void): void {
+    if (attempt.clock !== systemClock) {
+      attempt.timer = attempt.clock.setTimeout(reject, limit, timedOut);
+      return;
+    }
+    attempt.due = attempt.startedAt + limit;
+    attempt.wake = reject;
+    this.#alarm.add(attempt, attempt.startedAt);
   }
 
   /** Returns whether it is a success for the caller as well. */
@@ -203,7 +223,6 @@ export class Frame implements Layer {
     } else {
       this.#judge(attempt, true);
     }
-    owned?.cancel(attempt.error);
   }
 
   /** A classifier that throws makes the call fail with that error: it is a bug to be seen. */
