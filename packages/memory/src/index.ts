@@ -1,4 +1,17 @@
+export { type Alignment, Arena, type ArenaMark, type ArenaOptions, type ArenaStats } from "./lib/arena.ts";
+export { BufferPool, type BufferPoolOptions, type BufferPoolStats, type PooledBuffer } from "./lib/buffer-pool.ts";
 export { ByteCache, type ByteCacheOptions, type ByteCacheStats } from "./lib/byte-cache.ts";
+export { Interner, type InternerOptions, type InternerStats } from "./lib/interner.ts";
+export { ObjectPool, type ObjectPoolOptions, type ObjectPoolStats } from "./lib/object-pool.ts";
+export {
+  type ColumnOf,
+  type FieldType,
+  type RecordOf,
+  type RecordSchema,
+  type RecordStore,
+  type RecordsOptions,
+  records,
+} from "./lib/records.ts";
 export type {
   Bus,
   BusListener,
@@ -10,3 +23,4 @@ export type {
   Tier,
   TierOptions,
 } from "./lib/tier.ts";
+export { WeakCache, type WeakCacheOptions, type WeakCacheStats } from "./lib/weak-cache.ts";

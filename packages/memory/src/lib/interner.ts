@@ -1,0 +1,161 @@
+// One string for each text, however often it is decoded.
+import { register } from "@proj/concurrency/inspect";
+import { checkCount, describe } from "@proj/concurrency/options";
+
+/** What can be set on an {@link Interner}. */
+export interface InternerOptions {
+  /** How many strings are kept. When it is full, further ones are made each time. Default: 65,536. */
+  readonly max?: number | undefined;
+  /** The longest text that is kept, in bytes of UTF-8. Default: 256. */
+  readonly maxLength?: number | undefined;
+  /** With a name it is listed by `components()` of `@proj/concurrency/inspect`. */
+  readonly name?: string | undefined;
+}
+
+/** How an {@link Interner} is used. */
+export interface InternerStats {
+  readonly strings: number;
+  /** Bytes of the texts that are kept. */
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/**
+ * Gives the same string for the same text, so that millions of decoded rows with a few hundred distinct values hold each
+ * of them once, and comparing them compares pointers. From bytes, a known text is not even decoded.
+ *
+ * Worth it for texts that are decoded from bytes, or longer than some 10 characters: `JSON.parse` does it for shorter
+ * ones by itself.
+ *
+ * @throws TypeError or RangeError for options that are none
+ * @example
+ * ```ts
+ * import { Interner } from "@proj/memory";
+ *
+ * const countries = new Interner();
+ * const row = Buffer.from("id=1;country=Norway");
+ * console.log(countries.fromBytes(row, 13, 19)); // prints: Norway
+ * console.log(countries.intern("Norway"), countries.stats().strings); // prints: Norway 1
+ * ```
+ */
+export class Interner {
+  readonly #max: number;
+  readonly #maxLength: number;
+  #strings: string[] = [];
+  #hashes = new Uint32Array(16);
+  #starts = new Uint32Array(16); // where the bytes of each string are; the end is the start of the next
+  #bytes: Uint8Array = new Uint8Array(256);
+  #used = 0;
+  #table = new Uint32Array(32); // index of a string, plus 1
+  #hits = 0;
+  #misses = 0;
+
+  constructor(options: InternerOptions = {}) {
+    const action = "create an Interner";
+    this.#max = checkCount(action, "max", options.max ?? 65_536, 1);
+    this.#maxLength = checkCount(action, "maxLength", options.maxLength ?? 256, 1);
+    if (options.name !== undefined) register("interner", options.name, this, (interner) => ({ ...interner.stats() }));
+  }
+
+  /** The string with this text that was seen first. */
+  intern(text: string): string {
+    if (typeof text !== "string") throw new TypeError(`Cannot intern ${describe(text)}: it must be a string`);
+    const bytes = Buffer.from(text);
+    // Halves of surrogate pairs have no UTF-8: such a text is given back as it is.
+    return text.isWellFormed() ? this.#find(bytes, 0, bytes.length, text) : text;
+  }
+
+  /**
+   * The text that is in `bytes` as UTF-8, from `from` up to and without `to`.
+   *
+   * @throws RangeError for a range that is not within `bytes`
+   */
+  fromBytes(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
+    if (!(from >= 0 && from <= to && to <= bytes.length)) {
+      throw new RangeError(`Cannot intern bytes ${from} to ${to}: there are ${bytes.length}`);
+    }
+    return this.#find(bytes, from, to, undefined);
+  }
+
+  /** Forgets all strings; those that were given out stay what they are. */
+  clear(): void {
+    this.#strings = [];
+    this.#used = 0;
+    this.#table = new Uint32Array(32);
+  }
+
+  stats(): InternerStats {
+    return { strings: this.#strings.length, bytes: this.#used, hits: this.#hits, misses: this.#misses };
+  }
+
+  #find(bytes: Uint8Array, from: number, to: number, known: string | undefined): string {
+    if (to - from > this.#maxLength) {
+      this.#misses++;
+      return known ?? decode(bytes, from, to);
+    }
+    let hash = 0x811c9dc5;
+    for (let index = from; index < to; index++) hash = Math.imul(hash ^ (bytes[index] as number), 0x01000193); // in bounds
+    hash = (hash ^ (hash >>> 15)) >>> 0;
+    const mask = this.#table.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const id = this.#table[slot] as number; // the mask keeps it in bounds
+      if (id === 0) return this.#add(hash, bytes, from, to, known ?? decode(bytes, from, to));
+      if (this.#hashes[id - 1] === hash && this.#isText(id - 1, bytes, from, to)) {
+        this.#hits++;
+        return this.#strings[id - 1] as string; // the table has only ids of strings
+      }
+    }
+  }
+
+  #isText(id: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const start = this.#starts[id] as number; // as above
+    if ((this.#starts[id + 1] as number) - start !== to - from) return false;
+    for (let index = 0; index < to - from; index++) {
+      if (this.#bytes[start + index] !== bytes[from + index]) return false;
+    }
+    return true;
+  }
+
+  #add(hash: number, bytes: Uint8Array, from: number, to: number, text: string): string {
+    this.#misses++;
+    const id = this.#strings.length;
+    if (id >= this.#max) return text;
+    if (id + 1 >= this.#starts.length) {
+      this.#starts = grown(this.#starts, Uint32Array);
+      this.#hashes = grown(this.#hashes, Uint32Array);
+    }
+    while (this.#used + to - from > this.#bytes.length) this.#bytes = grown(this.#bytes, Uint8Array);
+    this.#bytes.set(bytes.subarray(from, to), this.#used);
+    this.#strings.push(text);
+    this.#hashes[id] = hash;
+    this.#starts[id] = this.#used;
+    this.#used += to - from;
+    this.#starts[id + 1] = this.#used;
+    if ((id + 1) * 2 > this.#table.length) this.#rebuild();
+    else this.#place(id);
+    return text;
+  }
+
+  #rebuild(): void {
+    this.#table = new Uint32Array(this.#table.length * 2);
+    for (let id = 0; id < this.#strings.length; id++) this.#place(id);
+  }
+
+  #place(id: number): void {
+    const mask = this.#table.length - 1;
+    let slot = (this.#hashes[id] as number) & mask; // ids are in bounds
+    while (this.#table[slot] !== 0) slot = (slot + 1) & mask;
+    this.#table[slot] = id + 1;
+  }
+}
+
+function decode(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("utf8");
+}
+
+function grown<A extends Uint8Array | Uint32Array>(array: A, make: new (length: number) => A): A {
+  const larger = new make(array.length * 2);
+  larger.set(array);
+  return larger;
+}
