@@ -102,7 +102,7 @@ const cases: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   },
 
   "An outcome is kept as it is, with the fingerprint, for everybody": async ({ store, other }) => {
-    const outcome = JSON.stringify({ text: 'é 漢 🙂 \u0000 "quoted"', long: "x".repeat(100_000) });
+    const outcome = `é 漢 🙂 \u0000 "quoted" \u001b0 ${"x".repeat(100_000)}`;
     await begun(store, "key", claim("a", { fingerprint: "f" }));
     ok(await store.complete("key", "a", outcome, hour));
     deepStrictEqual(await look(other, "key"), { state: "completed", fingerprint: "f", outcome });
@@ -125,6 +125,8 @@ const cases: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
       "a:b",
       "{a}",
       "a\u0000b",
+      "a\u001b0b",
+      "a\u001bb",
       "'; DROP TABLE idempotency; --",
       "k".repeat(1_000),
     ];

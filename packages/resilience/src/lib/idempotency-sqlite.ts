@@ -120,17 +120,18 @@ class SqliteStore implements SqliteIdempotency {
 
   renew(key: string, owner: string, lease: number): boolean {
     const now = this.#clock.wall();
-    return this.#statements.renew.run(now + lease, now + lease, key, owner, now).changes === 1;
+    return this.#statements.renew.run(now + lease, now + lease, shield(key), shield(owner), now).changes === 1;
   }
 
   complete(key: string, owner: string, outcome: string, ttl: number): boolean {
     const now = this.#clock.wall();
-    if (this.#statements.complete.run(outcome, now + ttl, now, key, owner, now).changes === 1) return true;
-    return this.#find(key, now)?.owner === owner; // completed before
+    if (this.#statements.complete.run(shield(outcome), now + ttl, now, shield(key), shield(owner), now).changes === 1)
+      return true;
+    return this.#find(key, now)?.owner === shield(owner); // completed before
   }
 
   abandon(key: string, owner: string): boolean {
-    return this.#statements.abandon.run(key, owner, this.#clock.wall()).changes === 1;
+    return this.#statements.abandon.run(shield(key), shield(owner), this.#clock.wall()).changes === 1;
   }
 
   count(): number {
@@ -146,7 +147,7 @@ class SqliteStore implements SqliteIdempotency {
   }
 
   #find(key: string, now: number): Row | undefined {
-    return this.#statements.find.get(key, now) as Row | undefined; // as the statement selects it
+    return this.#statements.find.get(shield(key), now) as Row | undefined; // as the statement selects it
   }
 
   #begin(key: string, claim: IdempotencyClaim): IdempotencyState {
@@ -154,19 +155,29 @@ class SqliteStore implements SqliteIdempotency {
     const { fingerprint, lease, ttl } = claim;
     const row = this.#find(key, now);
     if (row !== undefined) {
-      const { owner, outcome, fence } = row;
-      if (outcome !== null) return { state: "completed", outcome, fingerprint: row.fingerprint };
+      const { outcome, fence } = row;
+      const owner = unshield(row.owner);
+      const known = { owner, fingerprint: unshield(row.fingerprint) };
+      if (outcome !== null) return { state: "completed", outcome: unshield(outcome), fingerprint: known.fingerprint };
       if (owner === claim.owner) {
         this.renew(key, owner, lease);
         return { state: "begun", fence };
       }
-      if (now < row.lease_ends) return { state: "running", owner, fingerprint: row.fingerprint };
-      if (owner !== claim.takeOver) return { state: "crashed", owner, fingerprint: row.fingerprint };
+      if (now < row.lease_ends) return { state: "running", ...known };
+      if (owner !== claim.takeOver) return { state: "crashed", ...known };
     }
-    this.#statements.remove.run(key);
+    this.#statements.remove.run(shield(key));
     this.#makeRoom(now);
     const { fence } = this.#statements.fence.get() as { fence: number };
-    this.#statements.start.run(key, claim.owner, fence, fingerprint, ttl, now + lease, now + lease + ttl);
+    this.#statements.start.run(
+      shield(key),
+      shield(claim.owner),
+      fence,
+      shield(fingerprint),
+      ttl,
+      now + lease,
+      now + lease + ttl,
+    );
     return { state: "begun", fence };
   }
 
@@ -178,6 +189,18 @@ class SqliteStore implements SqliteIdempotency {
     throw new QueueFullError("a record of an idempotent call", this.#max);
   }
 }
+
+/** Without NUL, at which Node 24 ends the texts that it reads. */
+function shield(text: string): string {
+  if (!text.includes("\0") && !text.includes(mark)) return text;
+  return text.replaceAll(mark, `${mark}1`).replaceAll("\0", `${mark}0`);
+}
+
+function unshield(text: string): string {
+  return text.includes(mark) ? text.replaceAll(`${mark}0`, "\0").replaceAll(`${mark}1`, mark) : text;
+}
+
+const mark = "\u001b";
 
 function schemaOf(table: string): string {
   return `

@@ -1,4 +1,4 @@
-// One attempt at a request: held back when its head is there, until it is known whether the caller gets it.
+// One attempt at a request, held back from its head on until it is known whether the caller gets it.
 import type { IncomingHttpHeaders } from "node:http";
 import { systemClock, type Timer } from "@proj/concurrency";
 import type { Dispatcher } from "undici";
@@ -12,11 +12,14 @@ export interface Receiver {
   done(): void;
 }
 
-/** What arrived while nobody was there to take it, though it had been paused. */
+/** What arrived while nobody was there to take it. */
 type Held =
   | { readonly kind: "data"; readonly chunk: Buffer }
   | { readonly kind: "end"; readonly trailers: IncomingHttpHeaders }
   | { readonly kind: "error"; readonly error: Error };
+
+/** Bytes of a body that are taken before it is known whether anybody wants them: so a short one frees its connection. */
+const heldBytes = 16_384;
 
 /** Bytes and milliseconds that are spent on the rest of a response that nobody wants, to keep its connection. */
 const drainBytes = 65_536;
@@ -31,6 +34,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #receiver: Receiver | undefined;
   #held: Held[] = [];
+  #heldBytes = 0;
   #abortedWith: Error | undefined;
   #isOver = false;
   #drained = -1; // less than none: it is not drained
@@ -106,7 +110,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    controller: Dispatcher.DispatchController,
+    _controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
     statusText = "",
@@ -115,13 +119,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#informed.onResponseStart?.(this.#proxy, status, headers, statusText);
       return;
     }
-    controller.pause();
     this.#head.resolve(new ResponseHead(this, status, statusText, headers));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#drained < 0) {
       this.#take({ kind: "data", chunk });
+      if (this.#receiver !== undefined) return;
+      this.#heldBytes += chunk.length;
+      if (this.#heldBytes >= heldBytes) controller.pause();
       return;
     }
     this.#drained += chunk.length;
