@@ -20,6 +20,7 @@ export interface PQueueEvents {
 
 /** What a listener added with `addEventListener` gets. */
 export interface PQueueEvent<Name extends keyof PQueueEvents> {
+  /** What has happened. */
   readonly type: Name;
   /** The result or the error. */
   readonly detail: PQueueEvents[Name];
@@ -35,7 +36,20 @@ interface Registration {
   readonly once: boolean;
 }
 
-/** Those who listen to a queue. What a listener throws is an uncaught exception, and changes nothing in the queue. */
+/**
+ * Those who listen to a `PQueue`. What a listener throws is an uncaught exception, and changes nothing in the queue.
+ *
+ * @example
+ * ```ts
+ * import { PQueue } from "@proj/concurrency/compat";
+ *
+ * const queue = new PQueue({ concurrency: 2 });
+ * queue.on("completed", (result) => console.log("completed", result)); // prints: completed 42
+ * queue.addEventListener("idle", () => console.log("idle"), { once: true }); // prints: idle
+ * await queue.add(() => 42);
+ * await queue.onIdle();
+ * ```
+ */
 export class PQueueEmitter {
   readonly #registrations = new Map<keyof PQueueEvents, readonly Registration[]>();
 

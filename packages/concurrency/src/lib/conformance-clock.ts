@@ -6,6 +6,7 @@ import { type ConformanceCase, conformanceCase } from "./conformance.ts";
 
 /** A clock to check, and how its time goes on. Disposed of after each check if it is `Disposable`. */
 export interface ClockUnderTest extends Partial<Disposable>, Partial<AsyncDisposable> {
+  /** What is checked. */
   readonly clock: Clock;
   /** Lets so many milliseconds pass: virtual ones, or real ones. Resolves when all that fell due has been called. */
   advance(ms: number): unknown;

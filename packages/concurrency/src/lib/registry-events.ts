@@ -7,12 +7,15 @@ export const refusalChannel = "proj:concurrency:refusal";
 
 /** What is published on {@link refusalChannel}: somebody was not let in, or will not wait for its turn any longer. */
 export interface RefusalEvent {
+  /** What has happened. */
   readonly kind: "take-refused";
   /** The name of the limiter, else its algorithm. */
   readonly name: string;
   /** How it counts, as `"token-bucket"`. */
   readonly algorithm: string;
+  /** Who was refused; `undefined` for a limiter without keys. */
   readonly key: unknown;
+  /** How many units it asked for. */
   readonly cost: number;
   /** What the caller is told: milliseconds after which to try again; `Infinity` for never. */
   readonly retryAfterMs: number;
