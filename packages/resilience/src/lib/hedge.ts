@@ -1,6 +1,6 @@
 // A second attempt for calls that take unusually long: whichever succeeds first counts.
 import type { ComponentStats } from "@proj/concurrency/inspect";
-import { checkCount, checkDuration, checkOneOf, checkRatio, describe } from "@proj/concurrency/options";
+import { checkCount, checkDuration, checkOneOf, describe } from "@proj/concurrency/options";
 import { keepAttemptErrors } from "./attempt-errors.ts";
 import type { Breaker } from "./breaker.ts";
 import { budgetIn, type RetryBudget, repeatedAbove } from "./budget.ts";
@@ -18,7 +18,7 @@ export interface HedgeOptions {
   readonly after: number | Quantile;
   /** Attempts that may start beside the first. Default: 1. */
   readonly max?: number | undefined;
-  /** Extra attempts per call on average, from 0 to 1; unused ones add up to ten. Default: 0.05. */
+  /** Extra attempts per call on average, from 0 to `max`; unused ones add up to ten. Default: 0.05. */
   readonly ratio?: number | undefined;
   /**
    * What extra attempts are paid from as well, unless the context has a budget: that of the retry, which is who deposits.
@@ -135,7 +135,11 @@ class Hedge implements HedgePolicy {
       throw new TypeError(`Cannot ${action}: budget must be made by retryBudget, got ${describe(budget)}`);
     }
     this.#max = checkCount(action, "max", max, 0);
-    this.#ratio = checkRatio(action, "ratio", ratio);
+    if (!(ratio >= 0 && ratio <= Math.max(1, max))) {
+      const message = `Cannot ${action}: ratio must be a number from 0 to max, got ${describe(ratio)}`;
+      throw typeof ratio === "number" ? new RangeError(message) : new TypeError(message);
+    }
+    this.#ratio = ratio;
     this.#onFailure = checkOneOf(action, "onFailure", onFailure, ["start", "wait"]);
     this.#budget = budget;
     this.#breaker = breaker;
@@ -171,7 +175,8 @@ class Hedge implements HedgePolicy {
           continue;
         }
         if (news === first) this.#learn(first, true);
-        if (isDecisive(news) || call.context.cancelled) return this.#finish(news, failures, call);
+        if (isDecisive(news)) return this.#finish(news, failures, call);
+        call.context.throwIfCancelled(); // the others end with it, and no more may start
         failures.push(news);
         this.#afterFailure(race, news, call, first);
       }

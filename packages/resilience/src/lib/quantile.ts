@@ -25,7 +25,7 @@ export interface Quantile {
 
 /**
  * Describes a delay that follows the latencies: the time within which the share `share` of the calls of the last while has
- * ended, to about 4%. For `hedge({ after: quantile(0.95) })`.
+ * ended, rounded up by 9% at most. For `hedge({ after: quantile(0.95) })`.
  *
  * @throws TypeError or RangeError for an option that is none
  * @example
@@ -55,7 +55,7 @@ export function checkShare(action: string, option: string, share: number): numbe
   throw typeof share === "number" ? new RangeError(message) : new TypeError(message);
 }
 
-/** Classes per doubling, which makes each 9% wide and its middle wrong by 4.4% at most. */
+/** Classes per doubling, which makes each 9% wide. */
 const classesPerOctave = 8;
 /** From a sixteenth of a millisecond to 70 minutes. */
 const octaves = 26;
