@@ -1,7 +1,19 @@
 export { type Alignment, Arena, type ArenaMark, type ArenaOptions, type ArenaStats } from "./lib/arena.ts";
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, type PooledBuffer } from "./lib/buffer-pool.ts";
 export { ByteCache, type ByteCacheOptions, type ByteCacheStats } from "./lib/byte-cache.ts";
+export { type MemoryEvent, memoryChannel } from "./lib/events.ts";
 export { Interner, type InternerOptions, type InternerStats } from "./lib/interner.ts";
+export {
+  type CollectOptions,
+  type MemoryMonitor,
+  type MemoryMonitorOptions,
+  memoryMonitor,
+  type PressureEvent,
+  type PressureLevel,
+  type Shrinkable,
+  type ShrinkOptions,
+} from "./lib/memory-monitor.ts";
+export type { MemoryProbe, MemoryReading } from "./lib/memory-reading.ts";
 export { ObjectPool, type ObjectPoolOptions, type ObjectPoolStats } from "./lib/object-pool.ts";
 export {
   type ColumnOf,

@@ -1,0 +1,21 @@
+// Tells what happens in caches and to memory, to whoever listens; nothing is made when nobody does.
+import { channel } from "node:diagnostics_channel";
+import type { PressureEvent } from "./memory-monitor.ts";
+
+/** The name of the `node:diagnostics_channel` on which events are published. */
+export const memoryChannel = "proj:memory:event";
+
+/** What is published on {@link memoryChannel}. */
+export type MemoryEvent = PressureEvent;
+
+const events = channel(memoryChannel);
+
+/** Whether somebody listens: ask before making an event. */
+export function listening(): boolean {
+  return events.hasSubscribers;
+}
+
+/** Publishes an event. */
+export function tell(event: MemoryEvent): void {
+  events.publish(event);
+}

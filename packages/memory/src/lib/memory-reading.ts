@@ -1,0 +1,63 @@
+// How much memory the process has and uses.
+import { totalmem } from "node:os";
+import { PerformanceObserver } from "node:perf_hooks";
+import { getHeapStatistics } from "node:v8";
+
+/** What a process uses and may use, in bytes. */
+export interface MemoryReading {
+  readonly heapUsed: number;
+  /** What V8 lets the heap grow to, see `--max-old-space-size`. */
+  readonly heapLimit: number;
+  /** All the process uses, buffers included. */
+  readonly rss: number;
+  /** That of the container (cgroup), else of the machine. */
+  readonly rssLimit: number;
+  /** The share of the time since the last reading that went to the collector, from 0 to 1. */
+  readonly gcShare: number;
+  /** Whole collections since the process was first read: what was let go of is gone only after one. */
+  readonly collections: number;
+}
+
+/** A source of readings. Dispose of it when done. */
+export interface MemoryProbe extends Disposable {
+  read(): MemoryReading;
+}
+
+const major = 4; // the kind of a mark-sweep-compact
+
+/** Reads this process. Watches its collector until it is disposed of. */
+export function processProbe(): MemoryProbe {
+  let gcTime = 0;
+  let collections = 0;
+  let readAt = performance.now();
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration, detail } of list.getEntries() as GcEntry[]) {
+      gcTime += duration;
+      if (detail?.kind === major) collections++;
+    }
+  });
+  observer.observe({ entryTypes: ["gc"] });
+  return {
+    read() {
+      const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
+      const now = performance.now();
+      const gcShare = Math.min(1, gcTime / Math.max(1, now - readAt));
+      gcTime = 0;
+      readAt = now;
+      return { heapUsed, heapLimit, rss: process.memoryUsage.rss(), rssLimit: memoryLimit(), gcShare, collections };
+    },
+    [Symbol.dispose]: () => observer.disconnect(),
+  };
+}
+
+interface GcEntry {
+  readonly duration: number;
+  readonly detail?: { readonly kind?: number };
+}
+
+/** Without a limit the platform tells 0 or a number beyond all machines. */
+function memoryLimit(): number {
+  const total = totalmem();
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, total) : total;
+}
