@@ -18,6 +18,7 @@ export {
   type ScenarioStage,
 } from "./lib/chaos-actions.ts";
 export type { ProxyAddress } from "./lib/chaos-address.ts";
+export { type ChaosControl, type ChaosControlOptions, type ChaosTarget, chaosControl } from "./lib/chaos-control.ts";
 export { ChaosError } from "./lib/chaos-error.ts";
 export {
   amplificationBelow,
@@ -29,6 +30,28 @@ export {
   recoveredWithin,
   throughputAbove,
 } from "./lib/chaos-expectations.ts";
+export { type HttpFaults, type HttpFaultsOptions, type HttpFaultsStats, httpFaults } from "./lib/chaos-http.ts";
+export type {
+  HttpFault,
+  HttpFaultMatch,
+  HttpFaultRequest,
+  NoAnswerFault,
+  ResetFault,
+  SlowBodyFault,
+  SlowHeadersFault,
+  StatusFault,
+  TruncateFault,
+  WrongLengthFault,
+} from "./lib/chaos-http-rules.ts";
+export {
+  type LookupFailure,
+  type LookupFault,
+  type LookupFaultMatch,
+  type LookupFaults,
+  type LookupFaultsOptions,
+  type LookupLatency,
+  lookupFaults,
+} from "./lib/chaos-lookup.ts";
 export {
   type CpuPressureOptions,
   type FdPressureOptions,
