@@ -1,8 +1,11 @@
 // One batch: its callers, each free to leave, and the context that ends when all of them have.
+import { currentNode } from "./ambient.ts";
 import type { Receiver, Subscription } from "./cancellation.ts";
 import { describe } from "./check.ts";
 import type { Timer } from "./clock.ts";
 import { ContextNode } from "./context-node.ts";
+import { keepResolvers, rejecter, resolver } from "./keep-resolvers.ts";
+import { keepShape } from "./keep-shape.ts";
 
 export class Batch<Key, Value> {
   /** What the batch is loaded in: the values of its first caller, without the deadline of any. */
@@ -24,11 +27,10 @@ export class Batch<Key, Value> {
   }
 
   add(key: Key, context: ContextNode): Promise<Value> {
-    return new Promise((resolve, reject) => {
-      const caller = new Caller(this, key, resolve, reject);
-      this.#callers.push(caller);
-      if (!context.isRoot) caller.subscription = context.subscribe(caller);
-    });
+    const caller = new Caller<Key, Value>(this, key);
+    this.#callers.push(caller);
+    if (!context.isRoot) caller.subscription = context.subscribe(caller);
+    return caller.value;
   }
 
   /** A caller gave up. */
@@ -45,7 +47,9 @@ export class Batch<Key, Value> {
     this.#hasDeparted = true;
     if (this.#left > 0) this.#callers = this.#callers.filter((caller) => !caller.hasLeft);
     this.#left = 0;
-    return this.#callers.map((caller) => caller.key);
+    const keys: Key[] = [];
+    for (const caller of this.#callers) keys.push(caller.key);
+    return keys;
   }
 
   /**
@@ -66,10 +70,8 @@ export class Batch<Key, Value> {
         `Cannot use what load() gave: it must have one result for each of the ${callers.length} keys, got ${values.length}`,
       );
     }
-    for (let i = 0; i < callers.length; i++) {
-      // One value for each caller: that has just been checked.
-      callers[i]?.settle(values[i] as Value | Error);
-    }
+    let place = 0;
+    for (const caller of callers) caller.settle(values[place++] as Value | Error); // one for each, as was just checked
     this.context.cancel(); // what the load left behind ends with it
   }
 
@@ -84,14 +86,16 @@ class Caller<Key, Value> implements Receiver {
   hasLeft = false;
   subscription: Subscription | undefined;
   readonly #batch: Batch<Key, Value>;
+  readonly value: Promise<Value>;
   readonly #resolve: (value: Value) => void;
   readonly #reject: (reason: unknown) => void;
 
-  constructor(batch: Batch<Key, Value>, key: Key, resolve: (value: Value) => void, reject: (reason: unknown) => void) {
+  constructor(batch: Batch<Key, Value>, key: Key) {
     this.#batch = batch;
     this.key = key;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.value = new Promise(keepResolvers);
+    this.#resolve = resolver;
+    this.#reject = rejecter;
   }
 
   follow(run: Promise<void>): void {
@@ -116,3 +120,7 @@ class Caller<Key, Value> implements Receiver {
     this.#batch.leave(cause);
   }
 }
+
+const kept = new Batch<number, number>(currentNode(), () => {});
+keepShape(kept);
+keepShape(new Caller(kept, 1));

@@ -5,6 +5,7 @@ import { describe } from "./check.ts";
 import type { Task } from "./context.ts";
 import { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
+import { keepShape } from "./keep-shape.ts";
 import type { WaitOptions } from "./wait-options.ts";
 
 /** Shares running work by key, made by {@link singleflight}. */
@@ -51,7 +52,7 @@ class Flights<Key, Value> implements Singleflight<Key, Value> {
 
   run(key: Key, task: Task<Value>, options?: WaitOptions): Promise<Value> {
     try {
-      const context = contextFor("join a flight", options?.signal);
+      const context = options === undefined ? currentNode() : contextFor("join a flight", options.signal);
       if (context.cancelled) return Promise.reject(context.cause);
       const flight = this.#flights.get(key) ?? this.#start(key, task, context);
       return flight.join(context);
@@ -77,7 +78,8 @@ class Flights<Key, Value> implements Singleflight<Key, Value> {
 class Flight<Value> {
   readonly #context: ContextNode;
   readonly #onGone: () => void;
-  readonly #callers = new Set<Caller<Value>>();
+  /** Those who can leave; made for the first of them. */
+  #callers: Set<Caller<Value>> | undefined;
   #isPinned = false;
   #promise: Promise<Value> | undefined;
 
@@ -101,13 +103,14 @@ class Flight<Value> {
       return promise;
     }
     const caller = new Caller(this, context);
+    this.#callers ??= new Set();
     this.#callers.add(caller);
     return caller.follow(promise);
   }
 
   leave(caller: Caller<Value>, cause: unknown): void {
-    this.#callers.delete(caller);
-    if (this.#isPinned || this.#callers.size > 0) return;
+    this.#callers?.delete(caller);
+    if (this.#isPinned || (this.#callers?.size ?? 0) > 0) return;
     this.#onGone();
     this.#context.cancel(cause);
   }
@@ -118,7 +121,7 @@ class Flight<Value> {
       return await (context === currentNode() ? task(context) : runIn(context, task, context));
     } finally {
       this.#onGone();
-      for (const caller of this.#callers) caller.stay();
+      if (this.#callers !== undefined) for (const caller of this.#callers) caller.stay();
       if (!context.isRoot) context.cancel(); // what the task left behind ends with it
     }
   }
@@ -152,3 +155,5 @@ class Caller<Value> implements Receiver {
     this.#flight.leave(this, cause);
   }
 }
+
+keepShape(new Flight<unknown>(currentNode(), () => {}));

@@ -6,6 +6,7 @@ import { ClosedError } from "./closed-error.ts";
 import type { Context, Task } from "./context.ts";
 import type { ContextNode } from "./context-node.ts";
 import { derive } from "./derive.ts";
+import { keepShape } from "./keep-shape.ts";
 import { asKind } from "./registry-kind.ts";
 import { keepSuppressed } from "./scope-failures.ts";
 import { Semaphore } from "./semaphore.ts";
@@ -274,3 +275,5 @@ type End = { readonly kind: "failed"; readonly error: unknown } | { readonly kin
 const joins: ReadonlySet<string> = new Set<Join>(["all", "any", "settled", "race"]);
 
 function ignore(): void {}
+
+keepShape(new TaskScope());
