@@ -338,14 +338,22 @@ describe("request()", () => {
 
   test("A body that cannot be made is an error of the caller, told once", async () => {
     await using server = await serve(status(200));
-    const body = new Readable({
-      read() {
-        this.push("some");
-        this.destroy(new Error("disk is gone"));
-      },
-    });
-    const sent = request(server.origin, { dispatcher: make(), method: "POST", body });
-    await expect(sent).rejects.toThrow("disk is gone");
+    const circuit = breaker({ consecutive: 1 });
+    for (const headers of [{}, { "content-length": "10", "idempotency-key": "1" }]) {
+      const reads = vi.fn();
+      const body = new Readable({
+        read() {
+          reads();
+          this.push("some");
+          this.destroy(new Error("disk is gone"));
+        },
+      });
+      const dispatcher = make({ breaker: circuit });
+      const sent = request(server.origin, { dispatcher, method: "POST", headers, body });
+      await expect(sent).rejects.toThrow("disk is gone");
+      expect(reads).toHaveBeenCalledTimes(1);
+    }
+    expect(circuit.state(server.origin)).toBe("closed");
   });
 
   test("The connection of a response that is not wanted is used again, if the rest of it is short", async () => {
@@ -355,7 +363,8 @@ describe("request()", () => {
     const dispatcher = make();
     await (await request(short.origin, { dispatcher })).body.text();
     await (await request(endless.origin, { dispatcher })).body.text();
-    expect([short.connections, endless.connections]).toEqual([1, 2]);
+    expect(short.connections).toBe(1);
+    expect(endless.connections).toBeGreaterThan(1);
   });
 
   test("Upgrades and CONNECT pass by", async () => {

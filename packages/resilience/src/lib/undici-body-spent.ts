@@ -1,4 +1,4 @@
-// Which attempts have used up a body that cannot be sent again, so that nobody tries.
+// Which attempts have ended with a body that cannot be sent again, or not even once, so that nobody tries.
 import { type Classify, classify } from "./classify.ts";
 
 /**
@@ -21,9 +21,17 @@ export function markSpent(result: unknown): void {
   if (typeof result === "object" && result !== null) spent.add(result);
 }
 
+const broken = new WeakSet<object>();
+
+/** The body itself has failed with this. */
+export function markBroken(error: unknown): void {
+  if (typeof error === "object" && error !== null) broken.add(error);
+}
+
 /** As `decide` says, but what was refused untouched cannot be repeated all the same if its body is gone. */
 export function classifyUnspent(decide: Classify = classify): Classify {
   return (error, value, call) => {
+    if (typeof error === "object" && error !== null && broken.has(error)) return "ignore";
     const verdict = decide(error, value, call) ?? classify(error, value, call);
     if (typeof verdict !== "object" || verdict.untouched !== true) return verdict;
     const result = error ?? value;

@@ -17,6 +17,8 @@ export class RequestBody {
   #pulling: Promise<void> | undefined;
   #isTouched = false;
   #isOver = false;
+  /** What the source has failed with, told to whoever reads from then on: half a body must not look whole. */
+  #failure: { readonly error: unknown } | undefined;
 
   /** `length` is what the request says it will be; one above `max` bytes, or none, is not kept. */
   constructor(body: Body, length: number | undefined, max: number) {
@@ -40,6 +42,11 @@ export class RequestBody {
     return this.#isTouched && !this.isRepeatable;
   }
 
+  /** Whether this is what the body itself has failed with, which says nothing of the server. */
+  isFailure(error: unknown): boolean {
+    return this.#failure !== undefined && this.#failure.error === error;
+  }
+
   /** For one attempt. */
   take(): Body {
     if (this.#source === undefined) return this.#body;
@@ -57,7 +64,7 @@ export class RequestBody {
   /** A generator that is not begun leaves the source alone: so a refused connection does not spend the body. */
   async *#once(source: AsyncIterator<unknown>): AsyncGenerator<unknown> {
     this.#isTouched = true;
-    for (let next = await source.next(); next.done !== true; next = await source.next()) yield next.value;
+    for (let next = await this.#next(source); next.done !== true; next = await this.#next(source)) yield next.value;
     this.#isOver = true;
   }
 
@@ -65,6 +72,7 @@ export class RequestBody {
     for (let i = 0; ; i++) {
       // Two attempts may be under way: one of them reads for both.
       while (i >= chunks.length && !this.#isOver) {
+        if (this.#failure !== undefined) throw this.#failure.error;
         this.#pulling ??= this.#pull(source, chunks);
         await this.#pulling;
       }
@@ -75,11 +83,20 @@ export class RequestBody {
 
   async #pull(source: AsyncIterator<unknown>, chunks: unknown[]): Promise<void> {
     try {
-      const next = await source.next();
+      const next = await this.#next(source);
       if (next.done === true) this.#isOver = true;
       else chunks.push(next.value);
     } finally {
       this.#pulling = undefined;
+    }
+  }
+
+  async #next(source: AsyncIterator<unknown>): Promise<IteratorResult<unknown>> {
+    try {
+      return await source.next();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
     }
   }
 }

@@ -22,8 +22,8 @@ export interface ResilientDispatcherOptions extends Omit<ResilientOptions, "bala
  * as an option, or to `setGlobalDispatcher`, which reaches the global `fetch` too. See {@link policyInterceptor} for what
  * counts as a call. A breaker has a circuit for each origin, or for each endpoint of a balanced one.
  *
- * Use the `undici` package of the major version that Node has built in, or a later one: an older one's
- * `setGlobalDispatcher` does not reach the global `fetch`.
+ * For the global `fetch`, use a release of the `undici` package that is not older than the one in Node, which
+ * `process.versions.undici` tells: they find each other through a global symbol, which new releases still set for old ones.
  *
  * @throws TypeError or RangeError for options that are none
  * @example

@@ -6,7 +6,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { injectPriority, priorityHeader } from "./priority.ts";
 import { Attempt, type Receiver } from "./undici-attempt.ts";
 import { RequestBody } from "./undici-body.ts";
-import { BodySpentError, markSpent } from "./undici-body-spent.ts";
+import { BodySpentError, markBroken, markSpent } from "./undici-body-spent.ts";
 import { CallController } from "./undici-controller.ts";
 import { headerOf, type RequestHeaders, withHeaders } from "./undici-headers.ts";
 import { ResponseHead } from "./undici-response.ts";
@@ -103,6 +103,7 @@ export class Exchange implements Receiver {
       this.#attempts.delete(attempt);
       attempt.abort(errorOf(error)); // if the dispatcher itself has thrown
       if (this.#body.isSpent) markSpent(error);
+      if (this.#body.isFailure(error)) markBroken(error);
       throw error;
     } finally {
       ending[Symbol.dispose]();
