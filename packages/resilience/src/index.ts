@@ -8,6 +8,7 @@ export {
 export type { AdaptiveLimitOptions } from "./lib/adaptive-limit-options.ts";
 export { type AdaptiveTimeout, type AdaptiveTimeoutOptions, adaptive } from "./lib/adaptive-timeout.ts";
 export { attemptErrors } from "./lib/attempt-errors.ts";
+export { type AttemptHeaders, attemptHeader, extractAttempt, injectAttempt } from "./lib/attempt-header.ts";
 export {
   type Backoff,
   type ConstantOptions,
@@ -68,9 +69,22 @@ export {
   type ClientThrottleStats,
   clientThrottle,
 } from "./lib/client-throttle.ts";
-export { compose } from "./lib/compose.ts";
+export { type AnswerOf, type ComposeOptions, compose } from "./lib/compose.ts";
 export type { Endpoint } from "./lib/endpoint.ts";
 export { type ResilienceEvent, resilienceChannel } from "./lib/events.ts";
+export { type FallbackEvent, type FallbackPolicy, type FallbackValue, fallback } from "./lib/fallback.ts";
+export {
+  type CachedOptions,
+  cached,
+  type FallbackAnswer,
+  type FallbackLevel,
+  type FallbackLevelOptions,
+  failFast,
+  failover,
+  type ServiceOptions,
+  service,
+  value,
+} from "./lib/fallback-levels.ts";
 export { type HedgeEvent, type HedgeOptions, type HedgePolicy, hedge } from "./lib/hedge.ts";
 export { HedgeLostError } from "./lib/hedge-lost-error.ts";
 export { type IdempotencyGuard, idempotencyGuard } from "./lib/idempotency.ts";
@@ -98,7 +112,9 @@ export type {
 export type { Awaitable, IdempotencyClaim, IdempotencyState, IdempotencyStore } from "./lib/idempotency-store.ts";
 export { type LoadMeter, type LoadReading, systemLoadMeter } from "./lib/load-meter.ts";
 export { NoEndpointError } from "./lib/no-endpoint-error.ts";
+export type { OrderTrap } from "./lib/order.ts";
 export { OverloadedError, type OverloadReason } from "./lib/overloaded-error.ts";
+export { beginPhase, type PhaseLimits, type PhasePolicy, phases } from "./lib/phases.ts";
 export type { Driver, Gate, Next, Policy, PolicyKind } from "./lib/policy.ts";
 export {
   callPriority,
@@ -120,3 +136,4 @@ export { type RetryEvent, type RetryOptions, type RetryPolicy, type RetryStop, r
 export { type LoadShedder, type ShedWhenOptions, type ShedWhenStats, shedWhen } from "./lib/shed-when.ts";
 export type { Resilient, StackOptions } from "./lib/stack.ts";
 export { attemptTimeout, type TimeoutPolicy, type TimeoutSource, timeout } from "./lib/timeout.ts";
+export { type HttpProblem, toHttp } from "./lib/to-http.ts";

@@ -4,6 +4,7 @@ import type { LimitEvent } from "./adaptive-limit.ts";
 import type { BalanceEvent, DiscoveryEvent } from "./balance-events.ts";
 import type { BreakerEvent } from "./breaker-events.ts";
 import type { ChaosEvent } from "./chaos.ts";
+import type { FallbackEvent } from "./fallback.ts";
 import type { HedgeEvent } from "./hedge.ts";
 import type { IdempotencyEvent } from "./idempotency-events.ts";
 import type { RetryEvent } from "./retry.ts";
@@ -19,6 +20,7 @@ export type ResilienceEvent =
   | BreakerEvent
   | ChaosEvent
   | DiscoveryEvent
+  | FallbackEvent
   | HedgeEvent
   | IdempotencyEvent
   | LimitEvent

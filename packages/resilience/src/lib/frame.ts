@@ -10,6 +10,8 @@ import { CallTimeoutError } from "./call-timeout-error.ts";
 import { type Classify, classify } from "./classify.ts";
 import { isAbort } from "./classify-error.ts";
 import { discard } from "./discard.ts";
+import type { Fallback } from "./fallback.ts";
+import type { FallbackAnswer } from "./fallback-levels.ts";
 import { Gates, type Tokens } from "./gates.ts";
 import type { Retry } from "./retry.ts";
 import { Tally } from "./tally.ts";
@@ -25,6 +27,7 @@ export interface Layer {
 /** What one frame does, from the outside in. */
 export interface FrameParts {
   readonly classify: Classify;
+  readonly fallback?: Fallback | undefined;
   /** Passed once per call. */
   readonly outer?: Gates | undefined;
   readonly total?: TimeLimit | undefined;
@@ -48,6 +51,7 @@ const timedOut = Symbol("timed out");
 export class Frame implements Layer {
   readonly tally = new Tally();
   readonly #classify: Classify;
+  readonly #fallback: Fallback | undefined;
   readonly #outer: Gates;
   readonly #total: TimeLimit | undefined;
   readonly #retry: Retry | undefined;
@@ -60,6 +64,7 @@ export class Frame implements Layer {
   constructor(parts: FrameParts) {
     const { outer = noGates, inner = noGates, isInside = false } = parts;
     this.#classify = parts.classify;
+    this.#fallback = parts.fallback;
     this.#outer = outer;
     this.#total = parts.total;
     this.#retry = parts.retry;
@@ -73,7 +78,15 @@ export class Frame implements Layer {
     this.tally.calls++;
     const above = call.context;
     const deadline = this.#total === undefined ? never : call.startedAt + this.#total.timeoutFor(call);
-    const outerTokens = this.#enterOuter(call);
+    let outerTokens: Tokens;
+    try {
+      outerTokens = this.#outer.enter(call, this.#turnAway);
+    } catch (error) {
+      this.#turnAway(call, error);
+      this.tally.count(call);
+      if (this.#fallback !== undefined) return await this.#fallBack(this.#fallback, call, task, above, true);
+      throw error;
+    }
     if (this.#retry !== undefined) budgetIn(above, this.#retry.budget)?.deposit();
 
     let attempt = call;
@@ -110,7 +123,10 @@ export class Frame implements Layer {
             attempt = forkCall(call, attempt.attempt + 1, above);
             continue;
           }
-          hasFailed ||= attempt.error !== undefined; // the caller has given up meanwhile
+          if (!hasFailed && attempt.error !== undefined) {
+            hasFailed = true; // the caller has given up meanwhile
+            discard(value);
+          }
         }
       }
 
@@ -118,20 +134,32 @@ export class Frame implements Layer {
       this.#outer.exit(call, outerTokens);
       this.#total?.source?.observe?.(call);
       this.tally.count(call);
-      if (!hasFailed) return value as T; // it is set, or there would be an error
+      if (call.outcome === "ok") {
+        this.#fallback?.keep(call);
+        return value as T; // it is set, or there would be an error
+      }
       if (earlier !== undefined && earlier.errors.length > 0) keepAttemptErrors(call.error, earlier.errors);
-      throw call.error;
+      if (this.#fallback !== undefined) return await this.#fallBack(this.#fallback, call, task, above, hasFailed);
+      if (hasFailed) throw call.error;
+      return value as T;
     }
   }
 
-  #enterOuter(call: CallRecord): Tokens {
-    try {
-      return this.#outer.enter(call, this.#turnAway);
-    } catch (error) {
-      this.#turnAway(call, error);
-      this.tally.count(call);
-      throw error;
-    }
+  async #fallBack<T>(
+    fallback: Fallback,
+    call: CallRecord,
+    task: ResilientTask<T>,
+    above: Context,
+    hasFailed: boolean,
+  ): Promise<T> {
+    call.context = above;
+    const ask = (): Promise<FallbackAnswer<unknown>> => fallback.answer(call, task, above);
+    const answer = await (above === Context.current() ? ask() : Context.run(above, ask));
+    if (answer !== undefined) discard(call.value);
+    if (answer !== undefined && "error" in answer) throw answer.error;
+    if (answer !== undefined) return answer.value as T; // or what the stack's type says that it may answer
+    if (hasFailed) throw call.error;
+    return call.value as T;
   }
 
   /** A gate has thrown. */

@@ -47,3 +47,9 @@ export type Next<T> = (call: Call) => Promise<T>;
 
 /** A part of a stack. */
 export type Policy = Gate | Driver;
+
+/** Whether a value has what a gate or a driver needs. */
+export function isPolicy(value: unknown): value is Policy {
+  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+  return ("enter" in value && "exit" in value) || "run" in value;
+}

@@ -6,7 +6,7 @@ import { budgetIn, type RetryBudget, repeatedAbove } from "./budget.ts";
 import type { Call } from "./call.ts";
 import { isRejection } from "./classify-error.ts";
 import { listening, tell } from "./events.ts";
-import { runAlone } from "./lone-frame.ts";
+import { runNext } from "./lone-frame.ts";
 import type { Driver, Next } from "./policy.ts";
 
 /** What can be set on a {@link retry}. */
@@ -132,7 +132,7 @@ export class Retry implements RetryPolicy {
   }
 
   run<T>(call: Call, next: Next<T>): Promise<T> {
-    return runAlone({ retry: this }, call, next);
+    return runNext({ retry: this }, call, next);
   }
 
   stats(): ComponentStats {

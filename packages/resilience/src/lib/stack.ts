@@ -2,10 +2,14 @@
 import { type Clock, Context } from "@proj/concurrency";
 import { type ComponentStats, register } from "@proj/concurrency/inspect";
 import { describe } from "@proj/concurrency/options";
+import { ChoosyBalancer } from "./balance-breaker.ts";
+import { Balancer } from "./balancer.ts";
+import type { Breaker } from "./breaker.ts";
 import type { CallOptions, ResilientTask } from "./call.ts";
 import { CallRecord, innerCall } from "./call-record.ts";
 import { type Classify, classify } from "./classify.ts";
 import { DriverLayer } from "./driver-layer.ts";
+import { Fallback } from "./fallback.ts";
 import { Frame, type FrameParts, type Layer } from "./frame.ts";
 import { Gates } from "./gates.ts";
 import type { Driver, Gate, Policy } from "./policy.ts";
@@ -25,8 +29,8 @@ export interface StackOptions {
   readonly clock?: Clock | undefined;
 }
 
-/** Calls a function under policies. */
-export interface Resilient {
+/** Calls a function under policies, whose fallbacks may answer with a `V`. */
+export interface Resilient<V = never> {
   /**
    * Calls the task. The policies decide when, how often and how long; the task gets the context that its attempt runs in,
    * which is also the current one, and its {@link Call}. The signal of an attempt that has succeeded never aborts, so a
@@ -35,7 +39,7 @@ export interface Resilient {
    * Rejects with what the last attempt failed with, untouched; with the error of the policy that has turned the call away
    * or has ended it; or with the reason of the caller's signal or context, untouched.
    */
-  <T>(task: ResilientTask<T>, options?: CallOptions): Promise<T>;
+  <T>(task: ResilientTask<T>, options?: CallOptions): Promise<T | V>;
   /** As in messages and events. */
   readonly name: string;
   /** The policies, outermost first. */
@@ -49,13 +53,13 @@ export interface Resilient {
   wrap<This, Args extends readonly unknown[], T>(
     f: (this: This, ...args: Args) => T | PromiseLike<T>,
     options?: CallOptions | ((...args: Args) => CallOptions | undefined),
-  ): (this: This, ...args: Args) => Promise<T>;
+  ): (this: This, ...args: Args) => Promise<T | V>;
 }
 
 /** Makes a stack of policies, which somebody has put in order. */
-export function makeStack(policies: readonly Policy[], options: StackOptions): Resilient {
+export function makeStack<V>(policies: readonly Policy[], options: StackOptions): Resilient<V> {
   const stack = new Stack(policies, options);
-  const properties: Pick<Resilient, "policies" | "stats" | "wrap"> = {
+  const properties: Pick<Resilient<V>, "policies" | "stats" | "wrap"> = {
     policies,
     stats: () => stack.stats(),
     wrap: (f, options) =>
@@ -77,10 +81,13 @@ class Stack {
   readonly #outermost: Frame;
   readonly #idempotent: boolean;
   readonly #clock: Clock | undefined;
+  readonly #hasChoice: boolean;
 
-  constructor(policies: readonly Policy[], options: StackOptions) {
+  constructor(given: readonly Policy[], options: StackOptions) {
+    const policies = given.map(makeChoosy);
     this.name = options.name ?? "dependency";
     this.#policies = policies;
+    this.#hasChoice = policies.some(({ kind }) => kind === "balance") && policies.some(repeats);
     this.#outermost = layersOf(policies, options.classify ?? classify);
     this.#idempotent = options.idempotent ?? false;
     this.#clock = options.clock;
@@ -117,6 +124,7 @@ class Stack {
     const idempotent = options?.idempotent ?? this.#idempotent;
     const now = clock.now();
     const call = new CallRecord(this.name, context, options?.key, idempotent, priority, 1, clock, now, undefined);
+    if (this.#hasChoice) call.tried = [];
     return this.#outermost.run(call, task);
   }
 
@@ -135,6 +143,20 @@ class Stack {
 
 function isAbortSignal(signal: AbortSignal | Context): signal is AbortSignal {
   return "aborted" in signal;
+}
+
+/** A balancer asks the breaker inside of it which endpoints are well. */
+function makeChoosy(policy: Policy, place: number, policies: readonly Policy[]): Policy {
+  if (!(policy instanceof Balancer)) return policy;
+  return new ChoosyBalancer(policy, policies.slice(place).find(isBreaker));
+}
+
+function isBreaker(policy: Policy): policy is Breaker {
+  return policy.kind === "breaker" && "isOpen" in policy;
+}
+
+function repeats({ kind }: Policy): boolean {
+  return kind === "retry" || kind === "hedge";
 }
 
 /** The same kind may be there twice. */
@@ -159,7 +181,10 @@ export function layersOf(policies: readonly Policy[], decide: Classify): Frame {
   };
   let draft = drafts[0] as Draft;
   for (const policy of policies) {
-    if (policy instanceof Retry) {
+    if (policy instanceof Fallback) {
+      if (!isEmpty(draft)) draft = open();
+      draft.fallback = policy;
+    } else if (policy instanceof Retry) {
       if (draft.retry !== undefined) draft = open();
       draft.retry = policy;
       draft.outer = draft.inner; // they are outside of it
@@ -184,6 +209,10 @@ export function layersOf(policies: readonly Policy[], decide: Classify): Frame {
     next = "run" in part ? new DriverLayer(part, next as Layer) : frameOf(part, next && ownRecord(next));
   }
   return next as Frame; // the first one is a draft
+}
+
+function isEmpty({ fallback, outer, total, retry, inner, each }: Draft): boolean {
+  return [fallback, total, retry, each].every((part) => part === undefined) && outer.length + inner.length === 0;
 }
 
 /** A frame inside of a frame. */

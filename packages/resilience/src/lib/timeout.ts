@@ -2,7 +2,7 @@
 import type { ComponentStats } from "@proj/concurrency/inspect";
 import { checkDuration, describe } from "@proj/concurrency/options";
 import type { Call } from "./call.ts";
-import { runAlone } from "./lone-frame.ts";
+import { runNext } from "./lone-frame.ts";
 import type { Driver, Next } from "./policy.ts";
 
 /** Gives each attempt its time, and learns from how they end: what `adaptive` makes, or one of your own. */
@@ -75,7 +75,7 @@ export class TimeLimit implements TimeoutPolicy {
   }
 
   run<T>(call: Call, next: Next<T>): Promise<T> {
-    return runAlone({ each: this }, call, next);
+    return runNext({ each: this }, call, next);
   }
 
   stats(): ComponentStats {
