@@ -68,7 +68,7 @@ test("records().push() adds nothing if a field does not fit, and names it", () =
 test("records() refuses a schema that is none, and rows and fields that are not there", () => {
   expect(() => records({})).toThrow(/no fields/);
   // @ts-expect-error no such type
-  expect(() => records({ a: "int" })).toThrow(/a must be one of .*, got "int"/);
+  expect(() => records({ a: "int" })).toThrow(/a must be one of .*"label".*, got "int"/);
   const store = records({ a: "f64" });
   expect(() => store.get(0)).toThrow(/Cannot use record 0: there are 0/);
   store.push({ a: 1 });

@@ -1,6 +1,6 @@
 // Rows kept as columns: a fraction of the memory of objects, and nothing for the collector to visit.
 import { register } from "@proj/concurrency/inspect";
-import { checkCount, describe } from "@proj/concurrency/options";
+import { checkCount, checkOneOf, describe } from "@proj/concurrency/options";
 
 /**
  * How a field is kept. Numbers: `u8` to `f64` as named. `bool`: a byte. `string`: as it is. `label`: a string of few
@@ -93,94 +93,174 @@ export function records<const S extends RecordSchema>(schema: S, options: Record
   return store;
 }
 
-const least: Readonly<Record<string, number>> = { u8: 0, i8: -128, u16: 0, i16: -32_768, u32: 0, i32: -(2 ** 31) };
-const most: Readonly<Record<string, number>> = {
-  u8: 255,
-  i8: 127,
-  u16: 65_535,
-  i16: 32_767,
-  u32: 2 ** 32 - 1,
-  i32: 2 ** 31 - 1,
-};
-const arrays = {
-  u8: Uint8Array,
-  i8: Int8Array,
-  u16: Uint16Array,
-  i16: Int16Array,
-  u32: Uint32Array,
-  i32: Int32Array,
-  f32: Float32Array,
-  f64: Float64Array,
-  bool: Uint8Array,
-  label: Uint32Array,
-} as const;
+type Value = number | boolean | string;
 
-class Column {
+/** One field of all rows. Of each kind a class of its own, so that a write is a check and a store. */
+interface Column {
   readonly name: string;
-  readonly type: FieldType;
-  readonly strings: string[] = []; // of the rows, or the distinct labels
-  readonly #ids = new Map<string, number>();
+  readonly bytes: number;
+  /** @throws TypeError or RangeError for a value that does not fit; then nothing is written */
+  write(index: number, value: Value | undefined): void;
+  read(index: number): Value;
+  values(length: number): readonly string[] | NumericColumn;
+  labelOf(text: string): number | undefined;
+  grow(capacity: number): void;
+  truncate(length: number): void;
+}
+
+class FloatColumn implements Column {
+  readonly name: string;
   numbers: NumericColumn;
 
-  constructor(name: string, type: FieldType, capacity: number) {
+  constructor(name: string, numbers: NumericColumn) {
     this.name = name;
-    this.type = type;
-    this.numbers = type === "string" ? new Uint8Array(0) : new arrays[type](capacity);
+    this.numbers = numbers;
   }
 
-  check(value: unknown): void {
-    const { type } = this;
-    const expected = type === "bool" ? "boolean" : type === "string" || type === "label" ? "string" : "number";
-    if (typeof value !== expected) {
-      throw new TypeError(`Cannot store a record: ${this.name} must be a ${expected}, got ${describe(value)}`);
-    }
-    const low = least[type];
-    const high = most[type];
-    if (low === undefined || high === undefined) return;
-    // `value` is a number here: the types with bounds are those of integers.
-    if (Number.isInteger(value) && (value as number) >= low && (value as number) <= high) return;
-    throw new RangeError(
-      `Cannot store a record: ${this.name} must be an integer from ${low} to ${high}, got ${describe(value)}`,
-    );
+  get bytes(): number {
+    return this.numbers.byteLength;
   }
 
-  write(index: number, value: number | boolean | string): void {
-    if (this.type === "string")
-      this.strings[index] = value as string; // checked
-    else if (this.type === "label") this.numbers[index] = this.#idOf(value as string);
-    else this.numbers[index] = Number(value);
+  write(index: number, value: Value | undefined): void {
+    if (typeof value !== "number") throw misfit(this.name, "a number", value);
+    this.numbers[index] = value;
   }
 
-  read(index: number): number | boolean | string {
-    if (this.type === "string") return this.strings[index] as string; // the row is there
-    const number = this.numbers[index] as number;
-    if (this.type === "label") return this.strings[number] as string;
-    return this.type === "bool" ? number === 1 : number;
+  read(index: number): Value {
+    return this.numbers[index] as number; // the row is there
   }
 
-  labelOf(text: string): number | undefined {
-    return this.#ids.get(text);
+  values(length: number): NumericColumn {
+    return this.numbers.subarray(0, length);
+  }
+
+  labelOf(_text: string): number | undefined {
+    return undefined;
   }
 
   grow(capacity: number): void {
-    if (this.type === "string") return;
-    const larger = new arrays[this.type](capacity);
+    // The same kind, larger.
+    const larger = new (this.numbers.constructor as new (length: number) => NumericColumn)(capacity);
     larger.set(this.numbers);
     this.numbers = larger;
   }
 
-  truncate(length: number): void {
-    if (this.type === "string") this.strings.length = length;
+  truncate(_length: number): void {}
+}
+
+class IntegerColumn extends FloatColumn {
+  readonly #least: number;
+  readonly #most: number;
+
+  constructor(name: string, numbers: NumericColumn, least: number, most: number) {
+    super(name, numbers);
+    this.#least = least;
+    this.#most = most;
+  }
+
+  override write(index: number, value: Value | undefined): void {
+    if (typeof value !== "number") throw misfit(this.name, "a number", value);
+    if (!(value >= this.#least && value <= this.#most && value % 1 === 0)) {
+      throw misfit(this.name, `an integer from ${this.#least} to ${this.#most}`, value);
+    }
+    this.numbers[index] = value;
+  }
+}
+
+class BooleanColumn extends FloatColumn {
+  override write(index: number, value: Value | undefined): void {
+    if (typeof value !== "boolean") throw misfit(this.name, "a boolean", value);
+    this.numbers[index] = value ? 1 : 0;
+  }
+
+  override read(index: number): Value {
+    return this.numbers[index] === 1;
+  }
+}
+
+class LabelColumn extends FloatColumn {
+  readonly #labels: string[] = [];
+  readonly #ids = new Map<string, number>();
+  #last = ""; // rows with one label often come together
+  #lastId = -1;
+
+  override write(index: number, value: Value | undefined): void {
+    if (typeof value !== "string") throw misfit(this.name, "a string", value);
+    this.numbers[index] = value === this.#last && this.#lastId >= 0 ? this.#lastId : this.#idOf(value);
+  }
+
+  override read(index: number): Value {
+    return this.#labels[this.numbers[index] as number] as string; // the row is there, and so is its label
+  }
+
+  override labelOf(text: string): number | undefined {
+    return this.#ids.get(text);
   }
 
   #idOf(text: string): number {
-    const known = this.#ids.get(text);
-    if (known !== undefined) return known;
-    const id = this.strings.push(text) - 1;
-    this.#ids.set(text, id);
+    let id = this.#ids.get(text);
+    if (id === undefined) {
+      id = this.#labels.push(text) - 1;
+      this.#ids.set(text, id);
+    }
+    this.#last = text;
+    this.#lastId = id;
     return id;
   }
 }
+
+class StringColumn implements Column {
+  readonly name: string;
+  readonly bytes = 0;
+  readonly #strings: string[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  write(index: number, value: Value | undefined): void {
+    if (typeof value !== "string") throw misfit(this.name, "a string", value);
+    this.#strings[index] = value;
+  }
+
+  read(index: number): Value {
+    return this.#strings[index] as string; // the row is there
+  }
+
+  values(length: number): readonly string[] {
+    this.#strings.length = length; // a row that was refused may have left one
+    return this.#strings;
+  }
+
+  labelOf(_text: string): number | undefined {
+    return undefined;
+  }
+
+  grow(): void {}
+
+  truncate(length: number): void {
+    this.#strings.length = length;
+  }
+}
+
+function misfit(name: string, expected: string, value: unknown): Error {
+  const message = `Cannot store a record: ${name} must be ${expected}, got ${describe(value)}`;
+  return typeof value === "number" ? new RangeError(message) : new TypeError(message);
+}
+
+const columns: Readonly<Record<FieldType, (name: string, capacity: number) => Column>> = {
+  u8: (name, capacity) => new IntegerColumn(name, new Uint8Array(capacity), 0, 255),
+  i8: (name, capacity) => new IntegerColumn(name, new Int8Array(capacity), -128, 127),
+  u16: (name, capacity) => new IntegerColumn(name, new Uint16Array(capacity), 0, 65_535),
+  i16: (name, capacity) => new IntegerColumn(name, new Int16Array(capacity), -32_768, 32_767),
+  u32: (name, capacity) => new IntegerColumn(name, new Uint32Array(capacity), 0, 2 ** 32 - 1),
+  i32: (name, capacity) => new IntegerColumn(name, new Int32Array(capacity), -(2 ** 31), 2 ** 31 - 1),
+  f32: (name, capacity) => new FloatColumn(name, new Float32Array(capacity)),
+  f64: (name, capacity) => new FloatColumn(name, new Float64Array(capacity)),
+  bool: (name, capacity) => new BooleanColumn(name, new Uint8Array(capacity)),
+  label: (name, capacity) => new LabelColumn(name, new Uint32Array(capacity)),
+  string: (name) => new StringColumn(name),
+};
 
 class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   readonly #columns: readonly Column[];
@@ -191,10 +271,8 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   constructor(schema: S, options: RecordsOptions) {
     const action = "create records";
     this.#capacity = checkCount(action, "capacity", options.capacity ?? 64, 1);
-    const known = new Set<string>([...Object.keys(arrays), "string"]);
     this.#columns = Object.entries(schema).map(([name, type]) => {
-      if (known.has(type)) return new Column(name, type, this.#capacity);
-      throw new TypeError(`Cannot ${action}: ${name} must be one of ${[...known].join(", ")}, got ${describe(type)}`);
+      return columns[checkOneOf(action, name, type, Object.keys(columns) as FieldType[])](name, this.#capacity);
     });
     if (this.#columns.length === 0) throw new TypeError(`Cannot ${action}: the schema has no fields`);
     this.#byName = new Map(this.#columns.map((column) => [column.name, column]));
@@ -205,14 +283,19 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   }
 
   get bytes(): number {
-    return this.#columns.reduce((sum, { numbers }) => sum + numbers.byteLength, 0);
+    return this.#columns.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   push(row: RecordOf<S>): number {
-    for (const column of this.#columns) column.check(row[column.name]);
-    if (this.#length === this.#capacity) this.#grow();
-    const index = this.#length++;
-    for (const column of this.#columns) column.write(index, row[column.name] as number); // checked
+    const index = this.#length;
+    if (index === this.#capacity) this.#grow();
+    const columns = this.#columns;
+    // A row that is refused in the middle has changed nothing: it lies behind the last one.
+    for (let field = 0; field < columns.length; field++) {
+      const column = columns[field] as Column; // in bounds
+      column.write(index, row[column.name]);
+    }
+    this.#length = index + 1;
     return index;
   }
 
@@ -230,14 +313,11 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
 
   set<Name extends keyof S & string>(index: number, name: Name, value: RecordOf<S>[Name]): void {
     this.#checkRow(index);
-    const column = this.#column(name);
-    column.check(value);
-    column.write(index, value);
+    this.#column(name).write(index, value);
   }
 
   column<Name extends keyof S & string>(name: Name): ColumnOf<S[Name]> {
-    const { type, strings, numbers } = this.#column(name);
-    return (type === "string" ? strings : numbers.subarray(0, this.#length)) as ColumnOf<S[Name]>; // as its type says
+    return this.#column(name).values(this.#length) as ColumnOf<S[Name]>; // what a column of this type gives
   }
 
   labelOf(name: keyof S & string, text: string): number | undefined {
