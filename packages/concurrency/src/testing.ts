@@ -1,6 +1,7 @@
 export { type CancelSweepOptions, cancelSweep } from "./lib/cancel-sweep.ts";
 export type { ConformanceCase } from "./lib/conformance.ts";
 export { type ClockConformanceOptions, type ClockUnderTest, clockConformance } from "./lib/conformance-clock.ts";
+export { type LockUnderTest, lockConformance } from "./lib/conformance-lock.ts";
 export { rateLimiterConformance } from "./lib/conformance-rate-limiter.ts";
 export { type RedisClientUnderTest, redisClientConformance } from "./lib/conformance-redis.ts";
 export {

@@ -1,16 +1,25 @@
-// The public suites for clocks and rate limiters, on all of ours.
+// The public suites for clocks, rate limiters and locks, on all of ours.
 import {
   all,
   byKey,
   type Clock,
   fixedWindow,
+  Keyed,
   leakyBucket,
+  Mutex,
   type RateLimiter,
+  Semaphore,
   slidingWindow,
   systemClock,
   tokenBucket,
 } from "@proj/concurrency";
-import { clockConformance, rateLimiterConformance, TestClock } from "@proj/concurrency/testing";
+import {
+  clockConformance,
+  type LockUnderTest,
+  lockConformance,
+  rateLimiterConformance,
+  TestClock,
+} from "@proj/concurrency/testing";
 import FakeTimers from "@sinonjs/fake-timers";
 import { expect, test, vi } from "vitest";
 
@@ -48,6 +57,7 @@ const clocks: Readonly<Record<string, Parameters<typeof clockConformance>[0]>> =
     async advance(ms) {
       const end = systemClock.now() + ms + 2;
       while (systemClock.now() < end) await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setImmediate(resolve)); // behind all timers that are due, on a stalled machine too
     },
   }),
   "the system's clock under vitest's fake timers": () => {
@@ -72,6 +82,22 @@ for (const [name, make] of Object.entries(clocks)) {
   const keepsFrames = !name.includes("fake"); // those call everything in the frame of who lets time pass
   for (const { name: what, run } of clockConformance(make, { keepsFrames })) test(`${name}: ${what}`, run);
 }
+
+const locks: Readonly<Record<string, () => LockUnderTest>> = {
+  Mutex: () => new Mutex(),
+  "Semaphore of one": () => new Semaphore(1),
+  "Keyed mutex": () => new Keyed(() => new Mutex()).for("ada"),
+};
+
+for (const [name, make] of Object.entries(locks)) {
+  for (const { name: what, run } of lockConformance(make)) test(`${name}: ${what}`, run);
+}
+
+test("a lock that does not conform is told so", async () => {
+  const suite = lockConformance(() => new Semaphore(2));
+  const outcomes = await Promise.allSettled(suite.map(({ run }) => run()));
+  expect(outcomes.filter(({ status }) => status === "rejected").length).toBeGreaterThanOrEqual(2);
+});
 
 test("a clock that does not conform is told so, and disposed of", async () => {
   let disposed = 0;
