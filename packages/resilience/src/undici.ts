@@ -1,4 +1,5 @@
 export { BodySpentError } from "./lib/undici-body-spent.ts";
+export type { CannedResponse } from "./lib/undici-canned.ts";
 export { type ResilientDispatcherOptions, resilientDispatcher } from "./lib/undici-dispatcher.ts";
 export type { RequestPolicies } from "./lib/undici-exchange.ts";
 export { type GateInterceptorOptions, gateInterceptor } from "./lib/undici-gate.ts";

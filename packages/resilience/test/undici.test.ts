@@ -29,9 +29,11 @@ import {
   hedge,
   retry,
   roundRobin,
+  value,
 } from "../src/index.ts";
 import {
   balanceInterceptor,
+  type CannedResponse,
   deadlineInterceptor,
   gateInterceptor,
   type Interceptor,
@@ -252,6 +254,35 @@ for (const [name, use] of Object.entries(fetches)) {
       await clock.advance(300);
       expect(await causeOf(late)).toMatchObject({ code: "ERR_TIMEOUT", timeoutMs: 300 });
       expect(clock.timers).toBe(0);
+    });
+
+    test("A fallback answers where no server does, as often as wanted", async () => {
+      await using server = await serve(reset);
+      const canned: CannedResponse = { status: 200, headers: { "X-Source": "fallback" }, body: '["nobody"]' };
+      using client = use(make({ fallback: [value(canned)], retry: undefined }));
+      for (let i = 0; i < 2; i++) {
+        const response = await client.fetch(server.origin);
+        expect([response.status, response.headers.get("x-source"), await response.json()]).toEqual([
+          200,
+          "fallback",
+          ["nobody"],
+        ]);
+      }
+      using wrong = use(make({ fallback: [value("no response" as never)], retry: undefined }));
+      expect(await causeOf(wrong.fetch(server.origin))).toMatchObject({
+        message: 'Cannot answer a request: a fallback must return a CannedResponse, got "no response"',
+      });
+    });
+
+    test("Each phase of an attempt has its time", async () => {
+      await using server = await serve(silence);
+      const clock = new TestClock();
+      using client = use(make({ clock, retry: undefined, phases: { connect: 60_000, headers: 300 } }));
+      const late = client.fetch(server.origin);
+      late.catch(() => {});
+      await vi.waitUntil(() => server.seen.length === 1);
+      await clock.advance(300);
+      expect(await causeOf(late)).toMatchObject({ code: "ERR_TIMEOUT", phase: "headers", timeoutMs: 300 });
     });
 
     test("Redirects, empty responses and large ones arrive as without policies", async () => {

@@ -31,6 +31,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #head = Promise.withResolvers<ResponseHead>();
   readonly #informed: Dispatcher.DispatchHandler;
   readonly #proxy: Dispatcher.DispatchController;
+  readonly #onStart: () => void;
+  #response: ResponseHead | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #receiver: Receiver | undefined;
   #held: Held[] = [];
@@ -40,10 +42,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #drained = -1; // less than none: it is not drained
   #drainTimer: Timer | undefined;
 
-  /** `informed` hears of what comes before the head, which is nobody's alone. */
-  constructor(informed: Dispatcher.DispatchHandler, proxy: Dispatcher.DispatchController) {
+  /** `informed` hears of what comes before the head, which is nobody's alone. `onStart` is called with a connection. */
+  constructor(informed: Dispatcher.DispatchHandler, proxy: Dispatcher.DispatchController, onStart: () => void) {
     this.#informed = informed;
     this.#proxy = proxy;
+    this.#onStart = onStart;
     this.head = this.#head.promise;
     this.head.catch(() => {}); // the one who waits may have left
   }
@@ -53,8 +56,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
     return this.#controller;
   }
 
-  /** Hands the response to the one it is for, from its head on. */
-  deliver(receiver: Receiver, { status, headers, statusText }: ResponseHead): void {
+  /** Hands the response to the one it is for, from its head on. Only once: it is not kept. */
+  deliver(receiver: Receiver): void {
+    if (this.#response === undefined || this.#receiver !== undefined || this.#drained >= 0) {
+      throw new TypeError("Cannot answer a request: the policies returned a response that was used before");
+    }
+    const { status, headers, statusText } = this.#response;
     this.#receiver = receiver;
     receiver.handler.onResponseStart?.(receiver.controller, status, headers, statusText);
     this.resume();
@@ -94,7 +101,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#abortedWith !== undefined) controller.abort(this.#abortedWith);
+    if (this.#abortedWith === undefined) this.#onStart();
+    else controller.abort(this.#abortedWith);
   }
 
   onResponseStarted(): void {
@@ -119,7 +127,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#informed.onResponseStart?.(this.#proxy, status, headers, statusText);
       return;
     }
-    this.#head.resolve(new ResponseHead(this, status, statusText, headers));
+    this.#response = new ResponseHead(this, status, statusText, headers);
+    this.#head.resolve(this.#response);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -1,16 +1,20 @@
 // A dispatcher for all requests of a process, under all the policies.
 import { Agent, type Dispatcher } from "undici";
 import { breaker } from "./breaker.ts";
+import { retryBudget } from "./budget.ts";
 import { bulkhead } from "./bulkhead.ts";
+import type { FallbackLevel } from "./fallback-levels.ts";
 import type { Policy } from "./policy.ts";
 import { type ResilientOptions, resilient } from "./resilient.ts";
-import { retry } from "./retry.ts";
 import { classifyUnspent } from "./undici-body-spent.ts";
+import type { CannedResponse } from "./undici-canned.ts";
 import { Exchange } from "./undici-exchange.ts";
 import { checkOrigin, exchangeSettings, isTunnel, type PolicyInterceptorOptions } from "./undici-interceptors.ts";
 
 /** The policies of a dispatcher, each as it is or as its options, and how requests are sent. */
-export interface ResilientDispatcherOptions extends Omit<ResilientOptions, "balance">, PolicyInterceptorOptions {
+export interface ResilientDispatcherOptions
+  extends Omit<ResilientOptions<readonly FallbackLevel<CannedResponse>[]>, "balance">,
+    PolicyInterceptorOptions {
   /** What sends the requests in the end. Default: a new `Agent`. */
   readonly dispatcher?: Dispatcher | undefined;
   /** Balancers by the origin that stands for their endpoints, such as `http://users.internal`. Default: none. */
@@ -20,7 +24,8 @@ export interface ResilientDispatcherOptions extends Omit<ResilientOptions, "bala
 /**
  * Makes a dispatcher whose requests go through the policies, in the order of `resilient`; give it to `fetch` and `request`
  * as an option, or to `setGlobalDispatcher`, which reaches the global `fetch` too. See {@link policyInterceptor} for what
- * counts as a call. A breaker has a circuit for each origin, or for each endpoint of a balanced one.
+ * counts as a call. The `phases` of an attempt are `connect`, until a connection takes it on, and `headers`; for the body
+ * see `bodyTimeout` of undici. A fallback may answer with a {@link CannedResponse}. A breaker has a circuit for each origin, or for each endpoint of a balanced one.
  *
  * For the global `fetch`, use a release of the `undici` package that is not older than the one in Node, which
  * `process.versions.undici` tells: they find each other through a global symbol, which new releases still set for old ones.
@@ -49,10 +54,10 @@ export function resilientDispatcher(options: ResilientDispatcherOptions = {}): D
   const { dispatcher = new Agent(), balance = {}, propagate, maxReplay, name, ...slots } = options;
   const settings = exchangeSettings(action, { propagate, maxReplay });
   // Made once: all stacks share them.
-  const shared: ResilientOptions = {
+  const shared: ResilientOptions<readonly FallbackLevel<CannedResponse>[]> = {
     ...slots,
     classify: classifyUnspent(slots.classify),
-    retry: slots.retry && ("run" in slots.retry ? slots.retry : retry(slots.retry)),
+    budget: slots.budget && ("tryWithdraw" in slots.budget ? slots.budget : retryBudget(slots.budget)),
     breaker: slots.breaker && ("enter" in slots.breaker ? slots.breaker : breaker(slots.breaker)),
     bulkhead: slots.bulkhead && ("kind" in slots.bulkhead ? slots.bulkhead : bulkhead(slots.bulkhead)),
   };

@@ -3,16 +3,18 @@ import { Context, type OwnedContext } from "@proj/concurrency";
 import type { Dispatcher } from "undici";
 import type { CallOptions, ResilientTask } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { beginPhase } from "./phases.ts";
 import { injectPriority, priorityHeader } from "./priority.ts";
 import { Attempt, type Receiver } from "./undici-attempt.ts";
 import { RequestBody } from "./undici-body.ts";
 import { BodySpentError, markBroken, markSpent } from "./undici-body-spent.ts";
+import { cannedAttempt } from "./undici-canned.ts";
 import { CallController } from "./undici-controller.ts";
 import { headerOf, type RequestHeaders, withHeaders } from "./undici-headers.ts";
 import { ResponseHead } from "./undici-response.ts";
 
 /** Policies to send requests through, as `resilient` and `compose` make them. */
-export type RequestPolicies = <T>(task: ResilientTask<T>, options?: CallOptions) => Promise<T>;
+export type RequestPolicies = (task: ResilientTask<ResponseHead>, options?: CallOptions) => Promise<unknown>;
 
 /** How requests are sent. */
 export interface ExchangeSettings {
@@ -91,9 +93,10 @@ export class Exchange implements Receiver {
 
   async #attempt(context: Context, endpoint: Endpoint | undefined): Promise<ResponseHead> {
     if (this.#body.isSpent) throw new BodySpentError();
-    const attempt = new Attempt(this.handler, this.controller);
+    const attempt = new Attempt(this.handler, this.controller, () => beginPhase("headers", context));
     this.#attempts.add(attempt);
     const ending = Context.after(context, (cause) => attempt.abort(errorOf(cause)));
+    beginPhase("connect", context);
     try {
       this.#dispatch(this.#requestFor(context, endpoint), attempt);
       const head = await attempt.head;
@@ -130,14 +133,13 @@ export class Exchange implements Receiver {
   }
 
   #deliver(result: unknown): void {
-    const attempt = ResponseHead.attemptOf(result);
-    if (attempt === undefined) throw new TypeError("Cannot answer a request: the policies returned no response");
+    const attempt = ResponseHead.attemptOf(result) ?? cannedAttempt(result, this.handler, this.controller);
     this.#attempts.delete(attempt);
     for (const other of this.#attempts) other.discard();
     this.controller.follow(attempt);
     this.#registration = Context.after(this.#context, (cause) => attempt.abort(errorOf(cause)));
     try {
-      attempt.deliver(this, result as ResponseHead);
+      attempt.deliver(this);
     } catch (error) {
       attempt.abort(errorOf(error)); // the caller's own handler has failed, and is told so as by undici itself
     }
