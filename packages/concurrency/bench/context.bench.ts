@@ -106,4 +106,22 @@ export const benchmarks = [
       },
     },
   }),
+  // What to take off from the one above, to know what the cancelling alone costs: a parent can be cancelled only once.
+  benchmark("Make 10,000 children that somebody waits for, per child, and drop them", {
+    ours: "@proj/concurrency",
+    operationsPerCall: 10_000,
+    cases: {
+      "@proj/concurrency": async () => {
+        const { Context } = await import("@proj/concurrency");
+        return () => {
+          const parent = Context.derive();
+          for (let i = 0; i < 10_000; i++) Context.after(Context.derive({ parent }), noop);
+        };
+      },
+      "AbortSignal.any": () => () => {
+        const parent = new AbortController();
+        for (let i = 0; i < 10_000; i++) AbortSignal.any([parent.signal]).addEventListener("abort", noop);
+      },
+    },
+  }),
 ];

@@ -1,11 +1,12 @@
 // One node of the tree of contexts. Nobody is told of its end unless somebody watches: a node costs one small object
 // until its signal is read or something waits for it, and only then links to its parent and sets a timer.
 
-import { broadcast, type Receiver, Source, type Subscription } from "./cancellation.ts";
+import { broadcast, type Receiver, Source, Subscription } from "./cancellation.ts";
 import { CancelledError } from "./cancelled-error.ts";
-import type { Clock, Timer } from "./clock.ts";
+import { type Clock, systemClock, type Timer } from "./clock.ts";
 import type { OwnedContext } from "./context.ts";
 import type { ContextKey } from "./context-key.ts";
+import { keepShape } from "./keep-shape.ts";
 import { hubOf } from "./signal-hub.ts";
 import { TimeoutError } from "./timeout-error.ts";
 
@@ -238,3 +239,7 @@ function hasEnded(source: ContextNode | AbortSignal): boolean {
 function causeOf(source: ContextNode | AbortSignal): unknown {
   return source instanceof ContextNode ? source.cause : source.reason;
 }
+
+const kept = new ContextNode({ clock: systemClock, values: new Map(), deadline: Number.POSITIVE_INFINITY });
+keepShape(kept);
+keepShape(new Subscription(kept, kept));

@@ -125,8 +125,8 @@ export const Context = {
         `Cannot wait for the end of a context: callback must be a function, got ${describe(callback)}`,
       );
     }
-    const listener = new Listener(callback);
     if (node.isRoot) return inert;
+    const listener = new Listener(callback);
     if (!node.cancelled) return node.subscribe(listener);
     listener.cancelledBy(node.cause);
     return inert;
@@ -185,7 +185,9 @@ class Listener implements Receiver {
 
   cancelledBy(cause: unknown): Source | undefined {
     try {
-      runIn(this.#context, this.#callback, cause);
+      const callback = this.#callback;
+      if (this.#context === currentNode()) callback(cause);
+      else runIn(this.#context, callback, cause);
     } catch (error) {
       process.nextTick(() => {
         throw error;

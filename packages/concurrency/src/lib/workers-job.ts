@@ -1,8 +1,10 @@
 // One call of a worker's function, from the caller's side.
 import type { Transferable } from "node:worker_threads";
+import { currentNode } from "./ambient.ts";
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { ContextNode } from "./context-node.ts";
 import { keepResolvers, rejecter, resolver } from "./keep-resolvers.ts";
+import { keepShape } from "./keep-shape.ts";
 import type { Thread } from "./workers-thread.ts";
 
 export interface JobOwner {
@@ -91,3 +93,5 @@ export class Job implements Receiver {
     return true;
   }
 }
+
+keepShape(new Job({ onCancelled: () => {}, onSettled: () => {} }, 1, "", [], undefined, currentNode(), false));
