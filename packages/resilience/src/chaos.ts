@@ -87,6 +87,8 @@ export {
   ScenarioReport,
   type ScenarioVerdict,
 } from "./lib/chaos-scenario-report.ts";
+export type { ScenarioSetup } from "./lib/chaos-scenario-setup.ts";
+export { type AnswersSetup, type ProxySetup, type ShareSetup, scenarios } from "./lib/chaos-scenarios.ts";
 export type { ProxyConnection } from "./lib/chaos-tcp-connection.ts";
 export { type TcpProxy, type TcpProxyOptions, type TcpProxyStats, tcpProxy } from "./lib/chaos-tcp-proxy.ts";
 export type {

@@ -176,7 +176,7 @@ test("faults are put together, and hit by rate, method, path and predicate", asy
   faults.set([{ kind: "status", status: 500, times: 1 }]);
   expect([(await handler(new Request("http://a/"))).status, (await handler(new Request("http://a/"))).status]).toEqual([
     500, 200,
-  ]); // biome-ignore format: one expectation
+  ]);
   faults.enabled = false;
   faults.set([{ kind: "status", status: 500 }]);
   expect((await handler(new Request("http://a/"))).status).toBe(200);
@@ -199,7 +199,10 @@ test("a fetch handler is slow, short, wrong and broken as well", async () => {
   expect((await handler(request(), "")).headers.get("content-length")).toBe("103");
   faults.set([{ kind: "reset", bytes: 10 }]);
   await expect((await handler(request(), "")).text()).rejects.toThrow(/reset by an HTTP fault/);
-  faults.set([{ kind: "slow-headers", delay: 100 }, { kind: "slow-body", bytes: 25, interval: 50 }]); // biome-ignore format: short
+  faults.set([
+    { kind: "slow-headers", delay: 100 },
+    { kind: "slow-body", bytes: 25, interval: 50 },
+  ]);
   let got: string | undefined;
   void handler(request(), "").then(async (response) => {
     got = await response.text();

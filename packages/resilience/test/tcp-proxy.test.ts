@@ -81,10 +81,14 @@ test.each([10_000, 250_000])("bandwidth is kept within 15 percent: %d bytes per 
   });
   using client = new TestClient(proxy.port);
   let halfAt = 0;
-  await untilOn(clock, () => {
-    if (halfAt === 0 && client.received.length >= size / 2) halfAt = clock.now();
-    return client.ended;
-  }, 20); // biome-ignore format: one wait
+  await untilOn(
+    clock,
+    () => {
+      if (halfAt === 0 && client.received.length >= size / 2) halfAt = clock.now();
+      return client.ended;
+    },
+    20,
+  );
   expect(client.received.length).toBe(size);
   expect(clock.now()).toBeGreaterThan(2_000 * 0.85);
   expect(clock.now()).toBeLessThan(2_000 * 1.15);

@@ -166,7 +166,8 @@ class ControlServer implements ChaosControl {
       checkSender(request);
       [status, body] = await this.#route(request);
     } catch (error) {
-      status = error instanceof Refusal ? error.status : error instanceof TypeError || error instanceof RangeError ? 422 : 500; // biome-ignore format: one decision
+      status =
+        error instanceof Refusal ? error.status : error instanceof TypeError || error instanceof RangeError ? 422 : 500;
       body = { error: error instanceof Error ? error.message : String(error) };
     }
     const text = `${JSON.stringify(body, (_, value) => (value instanceof RegExp ? String(value) : value))}\n`;

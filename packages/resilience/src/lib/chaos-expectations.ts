@@ -13,11 +13,11 @@ export interface Expectation {
   check(report: ScenarioReport): Omit<ScenarioVerdict, "name">;
 }
 
-/** Which calls count, by the time at which they began. */
+/** Which calls count. */
 export interface ExpectationOptions {
-  /** Milliseconds since the scenario began, or `"heal"` for when it was healed. Default: 0. */
+  /** Those that began then or later: milliseconds since the scenario began, or `"heal"` for when it was healed. Default: 0. */
   readonly after?: number | "heal" | undefined;
-  /** Milliseconds since the scenario began, or `"fault"` for when the first one came. Default: its end. */
+  /** Those that had ended by then: milliseconds, or `"fault"` for when the first one came. Default: all. */
   readonly before?: number | "fault" | undefined;
 }
 

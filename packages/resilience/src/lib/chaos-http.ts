@@ -164,7 +164,12 @@ class HandlerFaults implements HttpFaults {
     const plan = { delay: 0, noAnswer: false, status: undefined, wrongBy: 0, body: undefined } as {
       -readonly [Field in keyof HttpFaultPlan]: HttpFaultPlan[Field];
     };
-    const body = { slice: Number.POSITIVE_INFINITY, interval: 0, limit: Number.POSITIVE_INFINITY, end: "truncate" as "truncate" | "reset" }; // biome-ignore format: one object
+    const body = {
+      slice: Number.POSITIVE_INFINITY,
+      interval: 0,
+      limit: Number.POSITIVE_INFINITY,
+      end: "truncate" as "truncate" | "reset",
+    };
     let isHit = false;
     for (const [place, rule] of this.rules.entries()) {
       if (!isFor(rule, request) || !this.#list.tryHit(rule, place, subject)) continue;

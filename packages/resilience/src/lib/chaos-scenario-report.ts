@@ -102,9 +102,9 @@ export class ScenarioReport {
     return this.verdicts.every(({ met }) => met);
   }
 
-  /** The calls that began in a part of the time: from `after` on, which is 0 by default, and before `before`. */
+  /** The calls that began at `after`, which is 0 by default, or later, and had ended before `before`. */
   callsBetween(after = 0, before = Number.POSITIVE_INFINITY): ScenarioCall[] {
-    return this.calls.filter(({ startedAt }) => startedAt >= after && startedAt < before);
+    return this.calls.filter(({ startedAt, endedAt }) => startedAt >= after && endedAt < before);
   }
 
   /** @throws ScenarioError with the whole report if something was not as expected */

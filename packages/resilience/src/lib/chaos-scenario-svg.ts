@@ -27,7 +27,9 @@ export function drawScenario(report: ScenarioReport): string {
   ];
   if (brokenAt !== undefined) {
     const end = healedAt ?? durationMs;
-    parts.push(`<rect class="broken" x="${x(brokenAt)}" y="${top}" width="${round(x(end) - x(brokenAt))}" height="${height - top - bottom}"/>`); // biome-ignore format: one element
+    parts.push(
+      `<rect class="broken" x="${x(brokenAt)}" y="${top}" width="${round(x(end) - x(brokenAt))}" height="${height - top - bottom}"/>`,
+    );
   }
   for (const share of [0, 0.5, 1]) {
     const count = (most * share * 1_000) / bucketMs;

@@ -160,7 +160,10 @@ test("an action that fails ends the scenario, and all is undone", async () => {
   const failing = scenario("fails")
     .load({ concurrency: 1, task: db.call })
     .at(10, down(db))
-    .at(20, act("note", "fail", () => Promise.reject(error))); // biome-ignore format: one story
+    .at(
+      20,
+      act("note", "fail", () => Promise.reject(error)),
+    );
   await expect(failing.run({ clock })).rejects.toBe(error);
   expect(db.isDown()).toBe(false);
 });
@@ -168,7 +171,11 @@ test("an action that fails ends the scenario, and all is undone", async () => {
 test("a scenario can be given up, and all is undone", async () => {
   const db = fakeDb(new TestClock());
   const running = scenario("given up")
-    .at(0, down(db), act("note", "leave", () => controller.abort("enough"))) // biome-ignore format: one story
+    .at(
+      0,
+      down(db),
+      act("note", "leave", () => controller.abort("enough")),
+    )
     .for(60_000);
   const controller = new AbortController();
   await expect(running.run({ signal: controller.signal })).rejects.toBe("enough");
@@ -204,7 +211,9 @@ test("the rules of chaos are injected like everything else", async () => {
 test("attempts are counted where they arrive", async () => {
   const clock = new TestClock();
   let attempts = 0;
-  const story = scenario("storm").load({ concurrency: 1, pause: 10, task: () => (attempts += 2) }).for(100); // biome-ignore format: short
+  const story = scenario("storm")
+    .load({ concurrency: 1, pause: 10, task: () => (attempts += 2) })
+    .for(100);
   const report = await story.expect(amplificationBelow(1.5, () => attempts)).run({ clock });
   expect(report.verdicts[0]).toEqual({ name: "at most 1.5 attempts per call", met: false, detail: "2.00" });
 });
