@@ -2,6 +2,7 @@
 import { finish, hash } from "./balance-hash.ts";
 import type { Candidate } from "./balance-strategy.ts";
 
+/** A candidate with the number of its points. */
 interface Placed {
   readonly candidate: Candidate;
   readonly count: number;
@@ -9,109 +10,130 @@ interface Placed {
 
 export class RingPoints {
   readonly #replicas: number;
+  #all: readonly Candidate[] | undefined;
   #placed = new Map<string, Placed>();
+  /** By slot. */
+  #candidates: Candidate[] = [];
   #hashes = new Uint32Array(0);
-  #owners: Candidate[] = [];
+  /** The slot of each point. */
+  #slots = new Uint32Array(0);
+  /** Where the points begin that have the same first bits; about one point has. */
+  #starts = new Uint32Array(2);
+  #shift = 31;
 
   constructor(replicas: number) {
     this.#replicas = replicas;
   }
 
   get size(): number {
-    return this.#owners.length;
+    return this.#slots.length;
   }
 
   /** Whose point it is. */
   owner(at: number): Candidate {
-    return this.#owners[at] as Candidate;
+    return this.#candidates[this.#slots[at] as number] as Candidate;
   }
 
   /** The first point at or after the hash, around the ring. */
   find(point: number): number {
     const hashes = this.#hashes;
-    let low = 0;
-    let high = hashes.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((hashes[middle] as number) < point) low = middle + 1;
-      else high = middle;
-    }
-    return low === hashes.length ? 0 : low;
+    let at = this.#starts[point >>> this.#shift] as number;
+    while (at < hashes.length && (hashes[at] as number) < point) at++;
+    return at === hashes.length ? 0 : at;
   }
 
   /**
    * Takes these candidates, and moves nobody else's points. One of the highest weight has all replicas, the others their
    * part of them; a smaller part is always the beginning of the larger one.
    */
-  update(candidates: readonly Candidate[]): void {
-    const heaviest = candidates.reduce((most, { endpoint }) => Math.max(most, endpoint.weight ?? 1), 0);
+  update(all: readonly Candidate[]): void {
+    if (all === this.#all) return;
+    this.#all = all;
+    const heaviest = all.reduce((most, { endpoint }) => Math.max(most, endpoint.weight ?? 1), 0);
     const next = new Map<string, Placed>();
+    const kept = new Set<number>();
     const fresh: Placed[] = [];
-    for (const candidate of candidates) {
+    for (const candidate of all) {
       const { id, weight = 1 } = candidate.endpoint;
       const count = Math.max(1, Math.round((this.#replicas * weight) / heaviest));
       const before = this.#placed.get(id);
-      const same = before?.candidate === candidate && before.count === count;
-      const placed = same ? before : { candidate, count };
-      next.set(id, placed);
-      if (!same) fresh.push(placed);
+      const isSame = before?.candidate === candidate && before.count === count;
+      if (isSame) kept.add(candidate.slot);
+      else fresh.push({ candidate, count });
+      next.set(id, isSame ? before : { candidate, count });
     }
-    const kept = new Set(
-      [...next.values()].filter((placed) => this.#placed.get(placed.candidate.endpoint.id) === placed),
-    );
-    if (fresh.length === 0 && kept.size === this.#placed.size) return;
-    const keptOwners = new Set([...kept].map(({ candidate }) => candidate));
+    const isSame = fresh.length === 0 && kept.size === this.#placed.size;
     this.#placed = next;
-    this.#merge(keptOwners, sortedPoints(fresh));
+    if (isSame) return;
+    const old = this.#candidates;
+    this.#candidates = [];
+    for (const candidate of all) this.#candidates[candidate.slot] = candidate;
+    // Of one hash the first by id comes first, so that all processes agree, whoever became known first.
+    fresh.sort((one, other) => (one.candidate.endpoint.id < other.candidate.endpoint.id ? -1 : 1));
+    this.#merge(old, kept, fresh);
+    this.#index();
   }
 
-  #merge(kept: ReadonlySet<Candidate>, fresh: readonly Point[]): void {
-    const oldHashes = this.#hashes;
-    const oldOwners = this.#owners;
-    const hashes = new Uint32Array(oldHashes.length + fresh.length);
-    const owners: Candidate[] = [];
+  #merge(old: readonly Candidate[], kept: ReadonlySet<number>, fresh: readonly Placed[]): void {
+    const added = sortedPoints(fresh);
+    const [oldHashes, oldSlots] = [this.#hashes, this.#slots];
+    const isKept = Uint8Array.from(old, (candidate) => (candidate !== undefined && kept.has(candidate.slot) ? 1 : 0));
+    const hashes = new Uint32Array(oldHashes.length + added.length);
+    const slots = new Uint32Array(hashes.length);
+    let size = 0;
     let next = 0;
-    for (let at = 0; at <= oldOwners.length; at++) {
-      const owner = oldOwners[at];
-      if (owner !== undefined && !kept.has(owner)) continue;
-      for (let point = fresh[next]; point !== undefined; point = fresh[++next]) {
-        if (owner !== undefined && !comesBefore(point, oldHashes[at] as number, owner)) break;
-        hashes[owners.length] = point.hash;
-        owners.push(point.owner);
+    for (let at = 0; at <= oldHashes.length; at++) {
+      const isLast = at === oldHashes.length;
+      const oldHash = isLast ? Number.POSITIVE_INFINITY : (oldHashes[at] as number);
+      const oldSlot = isLast ? 0 : (oldSlots[at] as number);
+      if (!isLast && isKept[oldSlot] === 0) continue;
+      for (; next < added.length; next++) {
+        const point = added[next] as number;
+        const [pointHash, { candidate }] = [Math.floor(point / span), fresh[point % span] as Placed];
+        if (pointHash > oldHash || (pointHash === oldHash && comesBefore(old[oldSlot], candidate))) break;
+        hashes[size] = pointHash;
+        slots[size++] = candidate.slot;
       }
-      if (owner === undefined) break;
-      hashes[owners.length] = oldHashes[at] as number;
-      owners.push(owner);
+      if (isLast) break;
+      hashes[size] = oldHash;
+      slots[size++] = oldSlot;
     }
-    this.#hashes = hashes.slice(0, owners.length);
-    this.#owners = owners;
+    this.#hashes = hashes.slice(0, size);
+    this.#slots = slots.slice(0, size);
+  }
+
+  #index(): void {
+    const hashes = this.#hashes;
+    const bits = Math.max(1, Math.ceil(Math.log2(hashes.length + 1)));
+    this.#shift = 32 - bits;
+    this.#starts = new Uint32Array(2 ** bits);
+    let at = 0;
+    for (let start = 0; start < this.#starts.length; start++) {
+      while (at < hashes.length && (hashes[at] as number) >>> this.#shift < start) at++;
+      this.#starts[start] = at;
+    }
   }
 }
 
-interface Point {
-  readonly hash: number;
-  readonly owner: Candidate;
-}
+/** More candidates than there ever are; a hash times this still is an exact number. */
+const span = 2 ** 20;
 
-function sortedPoints(placed: readonly Placed[]): Point[] {
-  const points: Point[] = [];
-  for (const { candidate, count } of placed) {
+/** Hashes, in order, each with the place of its owner as the last digits. */
+function sortedPoints(placed: readonly Placed[]): Float64Array {
+  const points = new Float64Array(placed.reduce((sum, { count }) => sum + count, 0));
+  let size = 0;
+  placed.forEach(({ candidate, count }, place) => {
     const { id } = candidate.endpoint;
     // Two hashes, so that two ids that agree in one of them do not agree in all their points.
     const start = hash(id, 0);
     const stride = hash(id, 0x9e3779b9) | 1;
     for (let replica = 0; replica < count; replica++) {
-      points.push({ hash: finish((start + Math.imul(replica, stride)) | 0), owner: candidate });
+      points[size++] = finish((start + Math.imul(replica, stride)) | 0) * span + place;
     }
-  }
-  return points.sort((one, other) => one.hash - other.hash || byId(one.owner, other.owner));
+  });
+  return points.sort();
 }
 
-/** In an order that does not depend on who came first: all processes must agree. */
-function comesBefore(point: Point, otherHash: number, other: Candidate): boolean {
-  return point.hash === otherHash ? byId(point.owner, other) < 0 : point.hash < otherHash;
-}
-
-function byId(one: Candidate, other: Candidate): number {
-  return one.endpoint.id < other.endpoint.id ? -1 : 1;
+function comesBefore(one: Candidate | undefined, other: Candidate): boolean {
+  return one !== undefined && one.endpoint.id < other.endpoint.id;
 }

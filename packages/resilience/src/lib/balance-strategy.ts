@@ -33,7 +33,7 @@ export interface Candidates {
 
 /** Chooses the endpoint of each call for one balancer. */
 export interface Picker {
-  /** Returns one of `Candidates.ready` that is accepted; `undefined` if there is none. Should not allocate. */
+  /** Returns one of `Candidates.ready` that is accepted; `undefined` if there is none. Should make no object. */
   pick(call: Call, accept: AcceptEndpoint | undefined): Candidate | undefined;
   /** A slot has a new owner. */
   added?(candidate: Candidate, now: number): void;

@@ -37,7 +37,9 @@ class Weighted implements Picker {
   #origin = new Float64Array(0);
   /** By slot: turns since then. Counted, for a sum of fractions would go astray. */
   #turns = new Float64Array(0);
-  /** By slot: the weight that the two are for; 0 if the slot is new. */
+  /** By slot: what follows of these: when its next turn is due. */
+  #dueAt = new Float64Array(0);
+  /** By slot: the weight that all this is for; 0 if the slot is new. */
   #share = new Float64Array(0);
   #now = 0;
 
@@ -49,6 +51,7 @@ class Weighted implements Picker {
     const { capacity } = this.#candidates;
     this.#origin = grown(this.#origin, capacity);
     this.#turns = grown(this.#turns, capacity);
+    this.#dueAt = grown(this.#dueAt, capacity);
     this.#share = grown(this.#share, capacity);
     this.#share[slot] = 0;
   }
@@ -92,13 +95,19 @@ class Weighted implements Picker {
     const { slot } = candidate;
     this.#turns[slot] = (this.#turns[slot] as number) + 1;
     this.#reweigh(candidate, now);
+    this.#plan(slot);
     this.#sink(index);
   }
 
-  /** Somewhere within its turn, so that the last one of a round is clear of its end, and each at a place of its own. */
   #due({ slot }: Candidate): number {
+    return this.#dueAt[slot] as number;
+  }
+
+  /** Somewhere within its turn, so that the last one of a round is clear of its end, and each at a place of its own. */
+  #plan(slot: number): void {
     const place = 0.05 + 0.9 * ((slot * golden) % 1);
-    return (this.#origin[slot] as number) + ((this.#turns[slot] as number) + place) / (this.#share[slot] as number);
+    const turn = (this.#turns[slot] as number) + place;
+    this.#dueAt[slot] = (this.#origin[slot] as number) + turn / (this.#share[slot] as number);
   }
 
   #begin(candidate: Candidate, now: number): void {
@@ -106,6 +115,7 @@ class Weighted implements Picker {
     this.#share[slot] = candidate.share(now);
     this.#origin[slot] = this.#now;
     this.#turns[slot] = 0;
+    this.#plan(slot);
   }
 
   /** Goes on with another weight, as it has while it starts slowly, without moving the turns it has had. */
@@ -116,10 +126,14 @@ class Weighted implements Picker {
     this.#origin[slot] = (this.#origin[slot] as number) + (this.#turns[slot] as number) / (this.#share[slot] as number);
     this.#turns[slot] = 0;
     this.#share[slot] = share;
+    this.#plan(slot);
   }
 
   #startAgain(): void {
-    for (const { slot } of this.#heap) this.#origin[slot] = (this.#origin[slot] as number) - epoch;
+    for (const { slot } of this.#heap) {
+      this.#origin[slot] = (this.#origin[slot] as number) - epoch;
+      this.#plan(slot);
+    }
     this.#now -= epoch;
   }
 

@@ -11,7 +11,7 @@ import { Balancer } from "./balancer.ts";
  *
  * Endpoints that fail more often than others are **ejected** for a while, longer each time; `healthCheck` finds those
  * that are down before a call does; new ones **start slowly**. When too few are healthy, all are used. If the source
- * fails, the last endpoints stay. A pick allocates nothing and reads no clock.
+ * fails, the last endpoints stay. A pick makes no object and reads no clock.
  *
  * @throws TypeError or RangeError for options or endpoints that are none
  * @example
