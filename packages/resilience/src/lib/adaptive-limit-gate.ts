@@ -13,6 +13,6 @@ export class GateLimit extends Limiter implements Gate, AdaptiveLimitPolicy {
   }
 
   exit(call: Call, _token: number): void {
-    this.leave(call, call.outcome, call.startedAt, call.endedAt);
+    this.leave(call);
   }
 }

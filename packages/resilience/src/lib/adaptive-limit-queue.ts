@@ -2,7 +2,8 @@
 import { Context, type Timer } from "@proj/concurrency";
 import type { AdaptiveLimitPolicy } from "./adaptive-limit.ts";
 import type { AdaptiveLimitSettings } from "./adaptive-limit-options.ts";
-import type { Call, OutcomeKind } from "./call.ts";
+import type { Call } from "./call.ts";
+import { forkCall } from "./call-record.ts";
 import { Limiter } from "./limiter.ts";
 import { OverloadQueue, type QueuedCall } from "./overload-queue.ts";
 import type { Driver, Next } from "./policy.ts";
@@ -33,27 +34,22 @@ export class QueueLimit extends Limiter implements Driver, AdaptiveLimitPolicy {
 
   async run<T>(call: Call, next: Next<T>): Promise<T> {
     this.meet(call);
-    let { startedAt } = call;
     if (this.#queue.size === 0 && this.hasRoom(call)) {
       this.inFlight++;
     } else {
       const failure = await this.#wait(call);
       if (failure !== undefined) throw failure();
-      startedAt = call.clock.now();
     }
-    let outcome: OutcomeKind = "ignore";
+    const record = forkCall(call, call.attempt); // starts now, and is told how it ends
+    let hasBegun = false;
     try {
       call.context.throwIfCancelled(); // it may have ended since the place was given
-      const value = await next(call);
-      outcome = call.outcome;
-      return value;
-    } catch (error) {
-      outcome = call.outcome === "ok" ? "ignore" : call.outcome; // nobody has judged it
-      throw error;
+      hasBegun = true;
+      return await next(record);
     } finally {
-      const endedAt = call.endedAt >= startedAt && call.endedAt > 0 ? call.endedAt : call.clock.now();
-      this.leave(call, outcome, startedAt, endedAt);
-      this.#serve(call.clock.now());
+      if (!hasBegun) record.outcome = "ignore";
+      this.leave(record);
+      if (this.#queue.size > 0) this.#serve(call.clock.now());
     }
   }
 

@@ -6,11 +6,17 @@ const reduced = 0.75;
 /** How much latency follows the calls in flight when they queue is 1, when they do not is 0. */
 const queueing = 0.6;
 /** How much the latency without load changes between experiments, as a share of it. */
-const drift = 0.03;
+const drift = 0.05;
 /** Latency that has risen so much calls for an experiment. */
 const jump = 1.3;
 /** Without a queue to be seen. */
 const unqueued = 1.02;
+/** How much the slowdown changes from window to window. */
+const change = 0.04;
+/** Calls certainly queue. */
+const steep = 1.2;
+/** So much of the noise is not held against a window: else the limit would sink by chance alone. */
+const tolerance = 0.25;
 /** Windows between experiments while they tell something new. */
 const soon = 4;
 /** Turns until the calls from before an experiment are gone. */
@@ -38,7 +44,14 @@ export class GradientLimit extends WindowedLimit {
   #base = Number.NaN;
   /** Of the base, as a share of it and squared: at first nearly nothing is known. */
   #variance = 0.3 ** 2;
+  /** Of calls now, in terms of the base. */
+  #slowdown = 1;
+  #slowdownVariance = 0;
+  /** Where it has begun to shrink, and what calls took then. */
+  #anchor: { readonly limit: number; readonly level: number } | undefined;
   #isWarm = false;
+  /** Grows fast until calls are seen to queue for the first time. */
+  #isStarting = true;
   #doublings = 0;
   #experiment: Experiment | undefined;
   #nextExperiment = Number.NEGATIVE_INFINITY;
@@ -91,17 +104,49 @@ export class GradientLimit extends WindowedLimit {
     const hasJumped = mean > this.#base * jump && now >= this.#trustedUntil;
     if ((hasJumped || now >= this.#nextExperiment) && this.#begin(window)) return;
     const isUsed = this.isUsed(window);
-    const gradient = Math.max(0.5, Math.min(1, (this.#base * (1 + window.noise / 2)) / mean));
+    const slowdown = this.#reconsider(this.#smooth(window));
+    const gradient = Math.max(0.5, Math.min(1, (1 + tolerance * window.noise) / slowdown));
     if (!isUsed) {
       // Noise must not wear it down while nobody needs it.
       if (gradient < 1 / 1.1) this.#set(this.exact * gradient);
       this.#doublings = 0;
       return;
     }
-    const isUnqueued = mean <= this.#base * (unqueued + window.noise);
+    if (mean > this.#base * steep) this.#isStarting = false;
+    const isUnqueued = slowdown <= unqueued + tolerance * window.noise;
     this.#doublings = isUnqueued ? this.#doublings + 1 : 0;
-    const growth = Math.min(this.#headroom * 2 ** Math.max(0, this.#doublings - 2), this.exact / 2);
-    this.#set(this.exact + smoothing * (this.exact * gradient + growth - this.exact));
+    const growth = this.#isStarting ? this.exact : this.#headroom * 2 ** Math.max(0, this.#doublings - 3);
+    this.#set(this.exact + smoothing * (this.exact * gradient + Math.min(growth, this.exact) - this.exact));
+  }
+
+  /** How many times as long as without load calls take, without most of the noise (a Kalman filter). */
+  #smooth({ mean, noise }: LimitWindow): number {
+    const measured = noise ** 2 + 1e-6;
+    this.#slowdownVariance += change ** 2;
+    const surprise = mean / this.#base - this.#slowdown;
+    const isSudden = surprise ** 2 > 9 * (this.#slowdownVariance + measured);
+    const gain = isSudden ? 1 : this.#slowdownVariance / (this.#slowdownVariance + measured);
+    this.#slowdown += gain * surprise;
+    if (isSudden) this.#anchor = undefined;
+    this.#slowdownVariance = isSudden ? measured : (1 - gain) * this.#slowdownVariance;
+    return this.#slowdown;
+  }
+
+  /** It has shrunk for a while, by and by, and calls have not become faster: then the base was too low. */
+  #reconsider(slowdown: number): number {
+    const level = slowdown * this.#base;
+    const anchor = this.#anchor;
+    if (anchor === undefined || this.exact > anchor.limit || slowdown > steep) {
+      this.#anchor = { limit: this.exact, level };
+    } else if (this.exact < reduced * anchor.limit) {
+      this.#anchor = { limit: this.exact, level };
+      if (Math.log(anchor.level / level) / Math.log(anchor.limit / this.exact) < queueing) {
+        this.#base = level;
+        this.#slowdown = 1;
+        return 1;
+      }
+    }
+    return slowdown;
   }
 
   /** Starts an experiment, unless there are too few calls to do with less. */
@@ -156,10 +201,11 @@ export class GradientLimit extends WindowedLimit {
 
   /** How many calls may queue, so that there is always one to go on with. */
   get #headroom(): number {
-    return Math.max(1, Math.sqrt(this.exact) * 0.3);
+    return Math.max(1, Math.sqrt(this.exact) * 0.25);
   }
 
   #shrink(limit: number): void {
+    this.#anchor = undefined;
     this.#doublings = 0;
     this.#set(limit + this.#headroom);
   }

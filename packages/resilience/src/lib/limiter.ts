@@ -2,7 +2,7 @@
 import { Event, type WaitOptions } from "@proj/concurrency";
 import type { AdaptiveLimitStats } from "./adaptive-limit.ts";
 import type { AdaptiveLimitSettings } from "./adaptive-limit-options.ts";
-import type { Call, OutcomeKind } from "./call.ts";
+import type { Call } from "./call.ts";
 import { listening, tell } from "./events.ts";
 import type { WindowedLimit } from "./limit-window.ts";
 import { type OverloadedError, type OverloadReason, overloaded, type Rejecting, spread } from "./overloaded-error.ts";
@@ -10,8 +10,8 @@ import { PriorityCutoff } from "./priority-cutoff.ts";
 
 /** Milliseconds between looks at the priorities. */
 const interval = 500;
-/** By how much less is shed after an interval in which there was room for all the others. */
-const relief = 0.02;
+/** Of the calls that are not shed, so many find no place: with no more than there is room for, some places stay free. */
+const surplus = 0.15;
 
 export abstract class Limiter implements Rejecting {
   readonly kind = "shed";
@@ -95,7 +95,8 @@ export abstract class Limiter implements Rejecting {
   }
 
   /** A call has left. */
-  protected leave(call: Call, outcome: OutcomeKind, startedAt: number, endedAt: number): void {
+  protected leave(call: Call): void {
+    const { outcome, startedAt, endedAt } = call;
     const before = this.limit;
     if (outcome === "ok") this.#algorithm.onAnswer(startedAt, endedAt, this.inFlight);
     else if (outcome === "timeout" || (outcome === "fail" && call.retryAfterMs !== undefined)) {
@@ -119,12 +120,9 @@ export abstract class Limiter implements Rejecting {
 
   #look(now: number): void {
     const priorities = this.#priorities;
-    if (this.#refused > 0) {
-      const needed = (this.#refused + this.#shed) / this.#offered;
-      priorities.share += 0.5 * (needed - priorities.share);
-    } else {
-      priorities.share = Math.max(0, priorities.share - relief);
-    }
+    const admitted = this.#offered - this.#shed - this.#refused;
+    const needed = 1 - admitted / (1 - surplus) / Math.max(1, this.#offered);
+    priorities.share = Math.max(0, priorities.share + 0.5 * (needed - priorities.share));
     priorities.update();
     this.#nextLook = now + interval;
     this.#offered = 0;

@@ -14,7 +14,7 @@ interface Level {
 const mostLevels = 64;
 const half = 0.5;
 /** The part of the places that the least important leave to the others, at most. */
-const kept = 0.15;
+const kept = 0.25;
 
 /**
  * Counts the calls of each priority, and knows for the share to be shed which ones these are: all below a cut-off level,

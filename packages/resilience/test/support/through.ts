@@ -39,7 +39,8 @@ export async function through<T>(
   options: TestCallOptions = {},
 ): Promise<T> {
   const call = testCall(options);
-  if (!isGate(policy)) return await (policy as Driver).run(call, () => attempt(call, task));
+  // What a driver hands on are such calls.
+  if (!isGate(policy)) return await (policy as Driver).run(call, (inner) => attempt(inner as CallRecord, task));
   const token = policy.enter(call);
   try {
     return await attempt(call, task);
