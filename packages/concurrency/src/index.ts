@@ -24,7 +24,7 @@ export { type FixedWindowOptions, fixedWindow } from "./lib/fixed-window.ts";
 export { Keyed, type KeyedOptions, type Lockable } from "./lib/keyed.ts";
 export { Latch } from "./lib/latch.ts";
 export { type LeakyBucketOptions, leakyBucket } from "./lib/leaky-bucket.ts";
-export { type Limit, limit, type MapOptions } from "./lib/limit.ts";
+export { type Limit, limit } from "./lib/limit.ts";
 export { type LockOptions, Mutex, type MutexOptions } from "./lib/mutex.ts";
 export type { Permit } from "./lib/permit.ts";
 export {
@@ -90,5 +90,5 @@ export type { SupervisorOptions } from "./lib/supervisor-options.ts";
 export { type Join, type Joined, type ScopeOptions, TaskScope } from "./lib/task-scope.ts";
 export { TimeoutError } from "./lib/timeout-error.ts";
 export { type TokenBucketOptions, type TokenBucketSpec, tokenBucket } from "./lib/token-bucket.ts";
-export type { WaitOptions } from "./lib/wait-options.ts";
-export type { WaitedForOptions, WaitForOptions } from "./lib/waiting-room.ts";
+export type { TimedWaitOptions, WaitOptions } from "./lib/wait-options.ts";
+export type { SynchronizerOptions } from "./lib/waiting-room.ts";

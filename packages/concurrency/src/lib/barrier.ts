@@ -1,7 +1,8 @@
 // A meeting point: nobody goes on before all have come.
 import { BarrierBrokenError } from "./barrier-broken-error.ts";
 import { checkCount } from "./check.ts";
-import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiting-room.ts";
+import type { TimedWaitOptions } from "./wait-options.ts";
+import { type SynchronizerOptions, WaitingRoom } from "./waiting-room.ts";
 
 /**
  * Lets `parties` callers go on together, again and again: when the last of them has come, the barrier is ready for the
@@ -35,7 +36,7 @@ export class Barrier {
   #round: Round = { broken: false };
 
   /** @throws TypeError or RangeError for a number of parties that is none */
-  constructor(parties: number, options: WaitedForOptions = {}) {
+  constructor(parties: number, options: SynchronizerOptions = {}) {
     this.parties = checkCount("create a Barrier", "parties", parties, 1);
     this.#room = new WaitingRoom("barrier", options, () => this.#break());
   }
@@ -60,7 +61,7 @@ export class Barrier {
    *
    * @throws BarrierBrokenError · the reason of the signal or context · TimeoutError
    */
-  async wait(options: WaitForOptions = {}): Promise<number> {
+  async wait(options: TimedWaitOptions = {}): Promise<number> {
     const round = this.#round;
     if (round.broken) throw new BarrierBrokenError(this.name, round);
     const waiter = this.#room.enter(options);

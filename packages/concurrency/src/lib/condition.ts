@@ -2,7 +2,8 @@
 import { currentNode } from "./ambient.ts";
 import { detach } from "./derive.ts";
 import { lend, type Mutex, takeBack } from "./mutex.ts";
-import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiting-room.ts";
+import type { TimedWaitOptions } from "./wait-options.ts";
+import { type SynchronizerOptions, WaitingRoom } from "./waiting-room.ts";
 
 /**
  * Lets holders of a mutex wait until another one has changed something: `wait` gives the mutex away and has it again
@@ -36,7 +37,7 @@ export class Condition {
   readonly #room: WaitingRoom;
 
   /** The mutex is that which callers of `wait` hold, by `run` or by a permit. */
-  constructor(mutex: Mutex, options: WaitedForOptions = {}) {
+  constructor(mutex: Mutex, options: SynchronizerOptions = {}) {
     this.#mutex = mutex;
     this.#room = new WaitingRoom("condition", options);
   }
@@ -56,7 +57,7 @@ export class Condition {
    *
    * @throws the reason of the signal or context · TimeoutError · TypeError if nobody holds the mutex
    */
-  async wait(options: WaitForOptions = {}): Promise<void> {
+  async wait(options: TimedWaitOptions = {}): Promise<void> {
     if (!this.#mutex.locked) throw new TypeError(`Cannot wait for ${this.name}: ${this.#mutex.name} is not held`);
     const waiter = this.#room.enter(options);
     lend(this.#mutex);

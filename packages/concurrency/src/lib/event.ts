@@ -1,5 +1,6 @@
 // A switch that callers can wait for.
-import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiting-room.ts";
+import type { TimedWaitOptions } from "./wait-options.ts";
+import { type SynchronizerOptions, WaitingRoom } from "./waiting-room.ts";
 
 /**
  * Holds callers back until it is set, and lets everybody pass until it is cleared again.
@@ -21,7 +22,7 @@ export class Event {
   readonly #room: WaitingRoom;
   #isSet = false;
 
-  constructor(options: WaitedForOptions = {}) {
+  constructor(options: SynchronizerOptions = {}) {
     this.#room = new WaitingRoom("event", options);
   }
 
@@ -56,7 +57,7 @@ export class Event {
    *
    * @throws the reason of the signal or context, also when it has ended before · TimeoutError
    */
-  async wait(options: WaitForOptions = {}): Promise<void> {
+  async wait(options: TimedWaitOptions = {}): Promise<void> {
     const waiter = this.#room.enter(options);
     if (this.#isSet) this.#room.serveAll();
     const failure = await waiter.outcome;

@@ -1,6 +1,7 @@
 // A gate that opens once, after a number of things have happened.
 import { checkCount } from "./check.ts";
-import { type WaitedForOptions, type WaitForOptions, WaitingRoom } from "./waiting-room.ts";
+import type { TimedWaitOptions } from "./wait-options.ts";
+import { type SynchronizerOptions, WaitingRoom } from "./waiting-room.ts";
 
 /**
  * Holds callers back until it has been counted down to zero, and never again after that.
@@ -24,7 +25,7 @@ export class Latch {
   #count: number;
 
   /** @throws TypeError or RangeError for a count that is none. With 0 it is open from the start. */
-  constructor(count: number, options: WaitedForOptions = {}) {
+  constructor(count: number, options: SynchronizerOptions = {}) {
     this.#count = checkCount("create a Latch", "count", count, 0);
     this.#room = new WaitingRoom("latch", options);
   }
@@ -55,7 +56,7 @@ export class Latch {
    *
    * @throws the reason of the signal or context, also when it has ended before · TimeoutError
    */
-  async wait(options: WaitForOptions = {}): Promise<void> {
+  async wait(options: TimedWaitOptions = {}): Promise<void> {
     const waiter = this.#room.enter(options);
     if (this.#count === 0) this.#room.serveAll();
     const failure = await waiter.outcome;

@@ -5,13 +5,8 @@ import type { Context } from "./context.ts";
 import { contextFor, derive } from "./derive.ts";
 import { asKind } from "./registry-kind.ts";
 import { Semaphore } from "./semaphore.ts";
-import type { AcquireOptions, SemaphoreOptions } from "./semaphore-options.ts";
-
-/** What can be set on `limit().map()`. */
-export interface MapOptions {
-  /** Gives up, with its own reason. As for `Semaphore.run`. Default: the current context. */
-  readonly signal?: AcquireOptions["signal"];
-}
+import type { SemaphoreOptions } from "./semaphore-options.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 /** A limit that several callers share. */
 export interface Limit {
@@ -29,7 +24,7 @@ export interface Limit {
   map<Item, T>(
     items: Iterable<Item> | AsyncIterable<Item>,
     mapper: (item: Item, index: number, context: Context) => T | PromiseLike<T>,
-    options?: MapOptions,
+    options?: WaitOptions,
   ): Promise<T[]>;
 
   /** How many are running. */
@@ -65,7 +60,7 @@ export function limit(concurrency: number, options: SemaphoreOptions = {}): Limi
   }
 
   const properties = {
-    map: <Item, T>(items: Iterable<Item> | AsyncIterable<Item>, mapper: Mapper<Item, T>, mapOptions?: MapOptions) =>
+    map: <Item, T>(items: Iterable<Item> | AsyncIterable<Item>, mapper: Mapper<Item, T>, mapOptions?: WaitOptions) =>
       map(semaphore, items, mapper, mapOptions),
     semaphore,
   };
@@ -84,7 +79,7 @@ async function map<Item, T>(
   semaphore: Semaphore,
   items: Iterable<Item> | AsyncIterable<Item>,
   mapper: Mapper<Item, T>,
-  { signal }: MapOptions = {},
+  { signal }: WaitOptions = {},
 ): Promise<T[]> {
   if (typeof mapper !== "function") {
     throw new TypeError(`Cannot map: mapper must be a function, got ${describe(mapper)}`);

@@ -9,3 +9,9 @@ export interface WaitOptions {
    */
   readonly signal?: AbortSignal | Context | undefined;
 }
+
+/** How a wait can be given up, or ends by itself. */
+export interface TimedWaitOptions extends WaitOptions {
+  /** Milliseconds to wait at most, before a `TimeoutError`. Default: no limit. */
+  readonly timeout?: number | undefined;
+}

@@ -3,17 +3,11 @@ import { checkDuration } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { contextFor } from "./derive.ts";
 import { TimeoutError } from "./timeout-error.ts";
-import type { WaitOptions } from "./wait-options.ts";
+import type { TimedWaitOptions } from "./wait-options.ts";
 import { type Failure, Waiter, WaitQueue } from "./wait-queue.ts";
 
-/** How long to wait for what a whole group waits for. */
-export interface WaitForOptions extends WaitOptions {
-  /** Milliseconds to wait at most, before a `TimeoutError`. Default: no limit. */
-  readonly timeout?: number | undefined;
-}
-
-/** Options of whatever callers wait for as a group. */
-export interface WaitedForOptions {
+/** How a `Barrier`, `Condition`, `Event` or `Latch` behaves. */
+export interface SynchronizerOptions {
   /** Used in error messages. Default: what it is. */
   readonly name?: string | undefined;
   /** Measures `timeout`. Default: the system's. */
@@ -27,7 +21,7 @@ export class WaitingRoom {
   readonly #clock: Clock;
 
   /** `onLeft` is told when somebody has given up. */
-  constructor(kind: string, options: WaitedForOptions, onLeft: () => void = () => {}) {
+  constructor(kind: string, options: SynchronizerOptions, onLeft: () => void = () => {}) {
     this.name = options.name ?? kind;
     this.#clock = options.clock ?? systemClock;
     this.#queue = new WaitQueue(onLeft);
@@ -41,7 +35,7 @@ export class WaitingRoom {
    * Checks whether the caller may wait at all. Await the `outcome` of the result, and throw the failure in it: only the
    * caller's own async function can make an error whose stack shows who waited.
    */
-  enter(options: WaitForOptions): Waiter {
+  enter(options: TimedWaitOptions): Waiter {
     const { timeout, signal } = options;
     if (timeout !== undefined) checkDuration(`wait for ${this.name}`, "timeout", timeout);
     const context = contextFor(`wait for ${this.name}`, signal);

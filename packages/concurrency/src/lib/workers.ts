@@ -1,8 +1,8 @@
 // Functions of a module, run in threads: the public face of the pool.
 import type { ResourceLimits, Transferable } from "node:worker_threads";
 import type { Clock } from "./clock.ts";
-import type { Context } from "./context.ts";
 import { register } from "./registry.ts";
+import type { WaitOptions } from "./wait-options.ts";
 import { WorkerPool } from "./workers-pool.ts";
 import { threadOpener } from "./workers-port.ts";
 import { settle } from "./workers-settings.ts";
@@ -88,12 +88,7 @@ export interface WorkersOptions<Data = unknown> {
 }
 
 /** What belongs to one call. */
-export interface CallOptions {
-  /**
-   * Gives up the call, with its own reason. A `Context` replaces the current one; an `AbortSignal` counts in addition to
-   * it. Default: the current context.
-   */
-  readonly signal?: AbortSignal | Context | undefined;
+export interface CallOptions extends WaitOptions {
   /** Milliseconds that the call may take at most, in the queue and in the thread, before a `TimeoutError`. Default: no limit. */
   readonly timeout?: number | undefined;
   /** What is moved to the thread instead of copied, as `postMessage` takes it. Unusable here from then on. Default: nothing. */
