@@ -17,7 +17,7 @@ export const graph: Readonly<Record<string, Row>> = {
   "@proj/concurrency": { imports: [], dependencies: [] },
 
   // L1: the floor, never one another
-  "@proj/resilience": { imports: floor, dependencies: [] },
+  "@proj/resilience": { imports: floor, dependencies: [], optional: ["undici"] },
   "@proj/memory": { imports: floor, dependencies: ["lru-cache"] },
   "@proj/observability": { imports: floor, dependencies: [] },
   "@proj/cli": { imports: floor, dependencies: [] },
