@@ -61,6 +61,7 @@ export class IdempotencyMismatchError extends Error {
 export class IdempotencyCrashedError extends Error {
   override readonly name = "IdempotencyCrashedError";
   readonly code = "ERR_IDEMPOTENCY_CRASHED";
+  /** Of both runs. */
   readonly key: string;
   /** The run that was begun, as in its `run.id`. */
   readonly crashedId: string;
@@ -79,6 +80,7 @@ export class IdempotencyCrashedError extends Error {
 export class IdempotencyLostError extends Error {
   override readonly name = "IdempotencyLostError";
   readonly code = "ERR_IDEMPOTENCY_LOST";
+  /** Of this run and of its successor. */
   readonly key: string;
 
   constructor(key: string, options?: ErrorOptions) {

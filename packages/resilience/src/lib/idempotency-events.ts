@@ -2,18 +2,20 @@
 
 /** Something that happened to the calls of one key. */
 export interface IdempotencyEvent {
-  readonly kind: /** A caller got the outcome of an earlier call. */
+  /**
+   * A caller got the outcome of an earlier call · a call was rejected, with a conflict, a mismatch or because of a crash ·
+   * a run took the place of one that has crashed · another run took the place of this one, or may have · the store failed.
+   */
+  readonly kind:
     | "idempotency-replayed"
-    /** A call was rejected, with a conflict, a mismatch or because of a crash; see `error`. */
     | "idempotency-rejected"
-    /** A run took the place of one that has crashed. */
     | "idempotency-taken-over"
-    /** Another run took the place of this one, or may have. */
     | "idempotency-lost"
-    /** The store failed; see `error`. */
     | "idempotency-store-failed";
   /** Of the guard. */
   readonly name: string;
+  /** Of the call. */
   readonly key: string;
+  /** What a call was rejected with, a run has lost its result by, or the store has failed with. */
   readonly error: unknown;
 }

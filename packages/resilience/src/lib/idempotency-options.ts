@@ -14,6 +14,7 @@ import type { IdempotencyStore } from "./idempotency-store.ts";
 
 /** One run of the work of a key, for its task. */
 export interface IdempotentRun {
+  /** As the caller gave it. */
   readonly key: string;
   /** Of this run alone. */
   readonly id: string;

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { systemClock, type Timer } from "@proj/concurrency";
 import type { Dispatcher } from "undici";
-import { ResponseHead } from "./undici-response.ts";
+import { AttemptHead } from "./undici-response.ts";
 
 /** Who gets a response: the caller, in the end. */
 export interface Receiver {
@@ -27,12 +27,12 @@ const drainTime = 1_000;
 
 export class Attempt implements Dispatcher.DispatchHandler {
   /** Settles with the head, or with why there is none. */
-  readonly head: Promise<ResponseHead>;
-  readonly #head = Promise.withResolvers<ResponseHead>();
+  readonly head: Promise<AttemptHead>;
+  readonly #head = Promise.withResolvers<AttemptHead>();
   readonly #informed: Dispatcher.DispatchHandler;
   readonly #proxy: Dispatcher.DispatchController;
   readonly #onStart: () => void;
-  #response: ResponseHead | undefined;
+  #response: AttemptHead | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #receiver: Receiver | undefined;
   #held: Held[] = [];
@@ -127,7 +127,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#informed.onResponseStart?.(this.#proxy, status, headers, statusText);
       return;
     }
-    this.#response = new ResponseHead(this, status, statusText, headers);
+    this.#response = new AttemptHead(this, status, statusText, headers);
     this.#head.resolve(this.#response);
   }
 

@@ -2,7 +2,7 @@
 import { checkCount, describe } from "@proj/concurrency/options";
 import type { Dispatcher } from "undici";
 import { Attempt } from "./undici-attempt.ts";
-import { ResponseHead } from "./undici-response.ts";
+import { AttemptHead } from "./undici-response.ts";
 
 /** What a fallback may return for a response. */
 export interface CannedResponse {
@@ -42,7 +42,12 @@ export function cannedAttempt(
 
 function checked(result: unknown): CannedResponse {
   const action = "answer a request";
-  if (typeof result !== "object" || result === null || result instanceof ResponseHead || !("status" in result)) {
+  if (
+    typeof result !== "object" ||
+    result === null ||
+    AttemptHead.attemptOf(result) !== undefined ||
+    !("status" in result)
+  ) {
     throw new TypeError(`Cannot ${action}: a fallback must return a CannedResponse, got ${describe(result)}`);
   }
   const { status, headers, body } = result as CannedResponse;

@@ -11,7 +11,7 @@ import { BodySpentError, markBroken, markSpent } from "./undici-body-spent.ts";
 import { cannedAttempt } from "./undici-canned.ts";
 import { CallController } from "./undici-controller.ts";
 import { headerOf, type RequestHeaders, withHeaders } from "./undici-headers.ts";
-import { ResponseHead } from "./undici-response.ts";
+import { AttemptHead, type ResponseHead } from "./undici-response.ts";
 
 /** Policies to send requests through, as `resilient` and `compose` make them. */
 export type RequestPolicies = (task: ResilientTask<ResponseHead>, options?: CallOptions) => Promise<unknown>;
@@ -133,7 +133,7 @@ export class Exchange implements Receiver {
   }
 
   #deliver(result: unknown): void {
-    const attempt = ResponseHead.attemptOf(result) ?? cannedAttempt(result, this.handler, this.controller);
+    const attempt = AttemptHead.attemptOf(result) ?? cannedAttempt(result, this.handler, this.controller);
     this.#attempts.delete(attempt);
     for (const other of this.#attempts) other.discard();
     this.controller.follow(attempt);

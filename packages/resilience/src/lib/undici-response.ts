@@ -6,11 +6,21 @@ import type { Attempt } from "./undici-attempt.ts";
  * The head of a response, before anything of it has reached the caller. It is what the policies of a dispatcher take for
  * the result of an attempt; the default classifier reads `status` and `headers`.
  */
-export class ResponseHead {
+export interface ResponseHead {
+  /** From 200 on. */
+  readonly status: number;
+  /** The reason phrase; empty in HTTP/2. */
+  readonly statusText: string;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Nobody has read it yet. A policy that drops the response cancels it. */
+  readonly body: { cancel(): Promise<void> };
+}
+
+export class AttemptHead implements ResponseHead {
   readonly status: number;
   readonly statusText: string;
   readonly headers: Readonly<IncomingHttpHeaders>;
-  /** Not read yet. */
   readonly body: { cancel(): Promise<void> };
   readonly #attempt: Attempt;
 
