@@ -111,11 +111,11 @@ export type {
 } from "./lib/idempotency-options.ts";
 export type { Awaitable, IdempotencyClaim, IdempotencyState, IdempotencyStore } from "./lib/idempotency-store.ts";
 export { type LoadMeter, type LoadReading, systemLoadMeter } from "./lib/load-meter.ts";
-export { NoEndpointError } from "./lib/no-endpoint-error.ts";
+export { type NoEndpointDetails, NoEndpointError } from "./lib/no-endpoint-error.ts";
 export type { OrderTrap } from "./lib/order.ts";
 export { OverloadedError, type OverloadReason } from "./lib/overloaded-error.ts";
 export { beginPhase, type PhaseLimits, type PhasePolicy, phases } from "./lib/phases.ts";
-export type { Driver, Gate, Next, Policy, PolicyKind } from "./lib/policy.ts";
+export type { Driver, Gate, Next, Policy, PolicyBase, PolicyKind } from "./lib/policy.ts";
 export {
   callPriority,
   extractPriority,

@@ -3,7 +3,9 @@ import type { ComponentStats } from "@proj/concurrency/inspect";
 
 /** One endpoint as it is now. */
 export interface EndpointStats {
+  /** As the endpoint has it. */
   readonly id: string;
+  /** As the endpoint has it. */
   readonly address: string;
   /** `"down"` by its checks, `"ejected"` by its calls. */
   readonly state: "healthy" | "ejected" | "down";

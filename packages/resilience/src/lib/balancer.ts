@@ -22,6 +22,16 @@ import { rejection } from "./stackless.ts";
  *
  * As a gate it sets `call.endpoint` on entry and learns from the end of the call. `close()` ends the watch of the source
  * and the checks; calls go on being sent to the endpoints that were known last.
+ *
+ * @example
+ * ```ts
+ * import { balance, resilient, roundRobin } from "@proj/resilience";
+ *
+ * await using servers = balance(["http://10.0.0.1", "http://10.0.0.2"], roundRobin());
+ * const call = resilient({ balance: servers, retry: { attempts: 2 } });
+ * const address = await call(async (_context, { endpoint }) => endpoint?.address);
+ * console.log(servers.endpoints.some((endpoint) => endpoint.address === address)); // prints: true
+ * ```
  */
 export class Balancer implements Gate, AsyncDisposable {
   readonly kind = "balance";
