@@ -100,6 +100,47 @@ test("a call that takes too long has failed, even if its task does not care", as
   expect([report.errors, report.unfinished]).toEqual([{ ERR_TIMEOUT: 5 }, 1]);
 });
 
+test("it begins when calls succeed, and ends when they do so again", async () => {
+  const clock = new TestClock();
+  let startedAt = -1;
+  let isDown = false;
+  const report = await scenario("settled")
+    .load({
+      rate: 100,
+      task: () => {
+        if (clock.now() < 500 || isDown) throw new Error("not yet");
+      },
+    })
+    .warmUp(200)
+    .at(
+      0,
+      act("note", "begin", () => {
+        startedAt = clock.now();
+      }),
+    )
+    .at(
+      100,
+      act("fault", "down", () => {
+        isDown = true;
+      }),
+    )
+    .at(
+      300,
+      act("heal", "up", () => {
+        isDown = false;
+      }),
+    )
+    .settle(150)
+    .expect(recoveredWithin(60_000))
+    .run({ clock });
+  expect(startedAt).toBeGreaterThanOrEqual(690);
+  expect(startedAt).toBeLessThanOrEqual(720);
+  expect(report.calls[0]).toEqual({ startedAt: 0, endedAt: 0, error: undefined });
+  expect(report.durationMs).toBeGreaterThanOrEqual(450);
+  expect(report.durationMs).toBeLessThanOrEqual(470);
+  expect(report.passed).toBe(true);
+});
+
 test("with a rate, no more calls than allowed are under way", async () => {
   const clock = new TestClock();
   let most = 0;

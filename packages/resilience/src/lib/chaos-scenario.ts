@@ -3,7 +3,7 @@ import { type Clock, Context, sleep, systemClock, type WaitOptions } from "@proj
 import { checkDuration, checkPositive } from "@proj/concurrency/options";
 import type { ScenarioAction, ScenarioStage } from "./chaos-actions.ts";
 import type { Expectation } from "./chaos-expectations.ts";
-import { type CallLog, checkLoad, runLoad, type ScenarioLoad } from "./chaos-scenario-load.ts";
+import { type CallLog, checkLoad, runLoad, type ScenarioCall, type ScenarioLoad } from "./chaos-scenario-load.ts";
 import { type ScenarioEvent, ScenarioReport } from "./chaos-scenario-report.ts";
 
 /** How to run a {@link Scenario}. */
@@ -27,7 +27,17 @@ export interface Scenario {
   load(load: ScenarioLoad): Scenario;
   /** What should be so in the end. */
   expect(...expectations: readonly Expectation[]): Scenario;
-  /** How many milliseconds it takes. Default: until the longest time that something is expected within has passed. */
+  /**
+   * Before it begins, calls until that has succeeded for so many milliseconds without a failure, for 10 s at most: what is
+   * loaded, compiled and connected on first use is not what the scenario is about. Default: 0.
+   */
+  warmUp(ms: number): Scenario;
+  /**
+   * Ends it early: when all is done, and calls that began after the last `heal` have succeeded for so many milliseconds
+   * without a failure. So a long time can be granted for recovery, and need not be waited for. Default: never.
+   */
+  settle(ms: number): Scenario;
+  /** How many milliseconds it takes, at most. Default: until the longest time that something is expected within has passed. */
   for(ms: number): Scenario;
   /**
    * Runs it. Resolves also if something was not as expected: see `ScenarioReport.assert`. Whatever its actions have
@@ -62,7 +72,7 @@ export interface Scenario {
  * ```
  */
 export function scenario(name: string): Scenario {
-  return new Story({ name, steps: [], loads: [], expectations: [], duration: undefined });
+  return new Story({ name, steps: [], loads: [], expectations: [], duration: undefined, warmUp: 0, settle: undefined });
 }
 
 interface Step {
@@ -76,6 +86,8 @@ interface Plot {
   readonly loads: readonly ScenarioLoad[];
   readonly expectations: readonly Expectation[];
   readonly duration: number | undefined;
+  readonly warmUp: number;
+  readonly settle: number | undefined;
 }
 
 class Story implements Scenario {
@@ -103,6 +115,14 @@ class Story implements Scenario {
     return new Story({ ...this.#plot, expectations: [...this.#plot.expectations, ...expectations] });
   }
 
+  warmUp(ms: number): Scenario {
+    return new Story({ ...this.#plot, warmUp: checkDuration("plan a scenario", "ms", ms) });
+  }
+
+  settle(ms: number): Scenario {
+    return new Story({ ...this.#plot, settle: checkDuration("plan a scenario", "ms", ms) });
+  }
+
   for(ms: number): Scenario {
     return new Story({ ...this.#plot, duration: checkPositive("plan a scenario", "ms", ms) });
   }
@@ -110,21 +130,23 @@ class Story implements Scenario {
   async run(options: ScenarioRunOptions = {}): Promise<ScenarioReport> {
     const { clock = systemClock, signal } = options;
     const duration = this.#plot.duration ?? durationOf(this.#plot);
-    const { bucket = Math.max(1, duration / 60) } = options;
-    checkPositive("run a scenario", "bucket", bucket);
+    if (options.bucket !== undefined) checkPositive("run a scenario", "bucket", options.bucket);
     using context = Context.derive({ clock, ...(signal === undefined ? {} : { signal }) });
     context.throwIfCancelled();
 
     const performance = new Performance(this.#plot, clock, duration, context);
-    const done = performance.run();
+    let isOver = false;
+    const done = performance.run().finally(() => {
+      isOver = true;
+    });
     done.catch(() => {}); // awaited below
-    if ("advance" in clock && typeof clock.advance === "function") await clock.advance(duration);
+    if ("advance" in clock && typeof clock.advance === "function") while (!isOver) await clock.advance(duration);
     await done;
 
     const report = new ScenarioReport({
       name: this.#plot.name,
-      durationMs: duration,
-      bucketMs: bucket,
+      durationMs: performance.tookMs,
+      bucketMs: options.bucket ?? Math.max(1, performance.tookMs / 60),
       events: performance.events,
       ...performance.log,
       calls: performance.log.calls.toSorted((a, b) => a.endedAt - b.endedAt),
@@ -137,6 +159,9 @@ class Story implements Scenario {
   }
 }
 
+/** Milliseconds after which a scenario begins, even if calls have not succeeded. */
+const maxWarmUp = 10_000;
+
 /** Milliseconds that a scenario goes on after its last action when nobody said how long. */
 const epilogue = 1_000;
 
@@ -148,6 +173,7 @@ function durationOf({ steps, expectations }: Plot): number {
 /** One run of a scenario. */
 class Performance implements ScenarioStage {
   readonly events: ScenarioEvent[] = [];
+  tookMs = 0;
   readonly log: CallLog = { calls: [], skipped: 0, unfinished: 0 };
   readonly #plot: Plot;
   readonly #clock: Clock;
@@ -163,21 +189,47 @@ class Performance implements ScenarioStage {
   }
 
   async run(): Promise<void> {
+    if (this.#plot.warmUp > 0) await this.#warmUp(this.#plot.warmUp);
     const start = this.#clock.now();
     using show = Context.derive({ parent: this.#context });
-    const loads = Promise.all(this.#plot.loads.map((load) => runLoad(load, this.#clock, show, this.log)));
+    const loads = this.#load(show, this.log);
     try {
       for (const step of this.#plot.steps) {
         if (step.at > this.#duration) break;
         await this.#sleepUntil(start + step.at);
         await this.#perform(step, start);
       }
-      await this.#sleepUntil(start + this.#duration);
+      await this.#sleepUntil(start + this.#duration, () => this.#isSettled(start));
     } finally {
+      this.tookMs = this.#clock.now() - start;
       show.cancel();
       await loads;
       await this.undoAll();
     }
+  }
+
+  async #warmUp(ms: number): Promise<void> {
+    const start = this.#clock.now();
+    const log: CallLog = { calls: [], skipped: 0, unfinished: 0 };
+    using rehearsal = Context.derive({ parent: this.#context });
+    const loads = this.#load(rehearsal, log);
+    try {
+      await this.#sleepUntil(start + maxWarmUp, () => hasSucceeded(log, 0, ms, this.#clock.now() - start));
+    } finally {
+      rehearsal.cancel();
+      await loads;
+    }
+  }
+
+  async #load(context: Context, log: CallLog): Promise<void> {
+    await Promise.all(this.#plot.loads.map((load) => runLoad(load, this.#clock, context, log)));
+  }
+
+  #isSettled(start: number): boolean {
+    const { settle } = this.#plot;
+    const last = this.events.findLast(({ kind }) => kind !== "note");
+    if (settle === undefined || last?.kind !== "heal") return false;
+    return hasSucceeded(this.log, last.at + last.tookMs, settle, this.#clock.now() - start);
   }
 
   async undoAll(): Promise<void> {
@@ -194,9 +246,28 @@ class Performance implements ScenarioStage {
     this.events.push({ at, tookMs: this.#clock.now() - start - at, kind: action.kind, label: action.label });
   }
 
-  async #sleepUntil(time: number): Promise<void> {
-    await sleep(Math.max(0, time - this.#clock.now()), { signal: this.#context, clock: this.#clock });
+  /** Or until something holds, which is looked at every 10 ms. */
+  async #sleepUntil(end: number, isEnough?: () => boolean): Promise<void> {
+    for (let left = end - this.#clock.now(); left > 0 && !isEnough?.(); left = end - this.#clock.now()) {
+      const pause = isEnough === undefined ? left : Math.min(left, 10);
+      await sleep(pause, { signal: this.#context, clock: this.#clock });
+    }
+    this.#context.throwIfCancelled();
   }
+}
+
+/** Whether, of the calls that began at `from` or later, several have succeeded and none has failed in the last `ms`. */
+function hasSucceeded({ calls }: CallLog, from: number, ms: number, now: number): boolean {
+  if (now - from < ms) return false;
+  let good = 0;
+  for (let i = calls.length - 1; i >= 0; i--) {
+    const { startedAt, endedAt, error } = calls[i] as ScenarioCall; // within its length; in the order of their ends
+    if (endedAt < now - ms) break;
+    if (startedAt < from) continue;
+    if (error !== undefined) return false;
+    good++;
+  }
+  return good >= 3;
 }
 
 function isDisposable(value: unknown): value is Disposable | AsyncDisposable {
