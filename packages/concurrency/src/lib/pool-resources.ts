@@ -14,6 +14,7 @@ import { CallerLine } from "./pool-line.ts";
 import { runWithLease } from "./pool-run.ts";
 import { type PoolSettings, settle } from "./pool-settings.ts";
 import { IdleStack, Slot } from "./pool-slots.ts";
+import { IdleSweep } from "./pool-sweep.ts";
 import { TimeoutError } from "./timeout-error.ts";
 
 export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resource> {
@@ -29,13 +30,15 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   #destroying = 0;
   #counts = { created: 0, destroyed: 0, createErrors: 0, destroyErrors: 0, invalid: 0, timeouts: 0 };
   #lastError: unknown;
-  #sweep: Timer | undefined;
+  readonly #sweep: IdleSweep<Resource>;
   #closed: PromiseWithResolvers<void> | undefined;
   #closeTimer: Timer | undefined;
 
   constructor(options: PoolOptions<Resource>) {
     this.#settings = settle(options);
     const { clock, timeout, createBackoff, warmUp } = this.#settings;
+    const destroyIdle = (slot: Slot<Resource>): void => void this.#destroy(slot);
+    this.#sweep = new IdleSweep(this.#settings, this.#idle, () => this.#slots.size, destroyIdle);
     this.#line = new CallerLine(clock, timeout, (timeout) => this.#timeoutError(timeout));
     this.#backoff = new PoolBackoff(clock, createBackoff, () => {
       this.#serve();
@@ -110,7 +113,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     checkDuration("close a pool", "timeout", timeout);
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers();
-      this.#sweep?.clear();
+      this.#sweep.stop();
       for (let slot = this.#idle.pop(); slot !== undefined; slot = this.#idle.pop()) void this.#destroy(slot);
       this.#finishIfEmpty();
     }
@@ -245,19 +248,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   #rest(slot: Slot<Resource>): void {
     this.#idle.push(slot);
-    const { idle, min, clock } = this.#settings;
-    if (idle === Number.POSITIVE_INFINITY || this.#sweep !== undefined || this.#slots.size <= min) return;
-    this.#idle.mark();
-    this.#sweep = clock.setTimeout(() => this.#sweepIdle(), idle);
-  }
-
-  /** What has lain still since the last mark has done so for at least `idle` milliseconds. */
-  #sweepIdle(): void {
-    const { idle, min, clock } = this.#settings;
-    for (const slot of this.#idle.takeUntouched(this.#slots.size - min)) void this.#destroy(slot);
-    const isWorthwhile = this.#idle.length > 0 && this.#slots.size > min;
-    this.#idle.mark();
-    this.#sweep = isWorthwhile ? clock.setTimeout(() => this.#sweepIdle(), idle) : undefined;
+    this.#sweep.later();
   }
 
   /** Destroys a resource, now or as soon as it comes back. */

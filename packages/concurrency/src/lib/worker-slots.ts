@@ -207,3 +207,10 @@ export class SlotTable {
     return this.words[head + slot * wordsPerSlot + index] as number; // every slot has it
   }
 }
+
+/** Whether a slot has room for these arguments. */
+export function areNumbers(args: readonly unknown[]): args is readonly number[] {
+  if (args.length > maxNumbers) return false;
+  for (let i = 0; i < args.length; i++) if (typeof args[i] !== "number") return false;
+  return true;
+}

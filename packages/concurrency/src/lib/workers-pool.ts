@@ -9,16 +9,17 @@ import { contextFor, derive } from "./derive.ts";
 import { PoolBackoff } from "./pool-backoff.ts";
 import { QueueFullError } from "./queue-full-error.ts";
 import type { CallOptions, WorkersStats } from "./workers.ts";
+import { leastLoaded, takeBack } from "./workers-balance.ts";
+import { WorkersCounts } from "./workers-counts.ts";
 import { WorkerStartError } from "./workers-errors.ts";
 import { Job, type JobOwner } from "./workers-job.ts";
 import { type OpenThread, outside } from "./workers-port.ts";
 import { JobQueue } from "./workers-queue.ts";
 import type { WorkersSettings } from "./workers-settings.ts";
-import { Thread, type ThreadOwner } from "./workers-thread.ts";
+import { Thread } from "./workers-thread.ts";
+import type { ThreadOwner } from "./workers-thread-owner.ts";
 
 const action = "call a worker";
-/** How much the newest task counts in the average runtime. */
-const weight = 0.05;
 /** How long a thread must have lived for its crash to count as the first in a row. */
 const wellMs = 10_000;
 
@@ -41,10 +42,7 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   #ids = 0;
   #threadIds = 0;
   #outstanding = 0;
-  #completed = 0;
-  #stolen = 0;
-  #crashes = 0;
-  #runtime = 0;
+  readonly #counts = new WorkersCounts();
 
   constructor(settings: WorkersSettings, open: OpenThread) {
     this.#settings = { ...settings, open };
@@ -54,20 +52,7 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   }
 
   get stats(): WorkersStats {
-    const ready = this.#threads.filter((thread) => thread.state === "ready");
-    const total = ready.reduce((sum, thread) => sum + thread.utilization, 0);
-    return {
-      threads: ready.length,
-      starting: this.#threads.length - ready.length,
-      idle: ready.filter((thread) => thread.held === 0).length,
-      outstanding: this.#outstanding,
-      queued: this.#queue.size,
-      completed: this.#completed,
-      stolen: this.#stolen,
-      crashes: this.#crashes,
-      runtimeMs: this.#runtime,
-      utilization: ready.length === 0 ? 0 : total / ready.length,
-    };
+    return this.#counts.stats(this.#threads, this.#outstanding, this.#queue.size);
   }
 
   call(name: string, args: readonly unknown[], options?: CallOptions): Promise<unknown> {
@@ -126,7 +111,7 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   }
 
   onAnswers(thread: Thread): void {
-    this.#measure(thread);
+    this.#counts.measure(thread);
     this.#dispatchSoon();
   }
 
@@ -149,7 +134,7 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
 
   /** A thread ended that nobody told to: the next one comes after a pause, longer each time. */
   #fail(thread: Thread): void {
-    this.#crashes++;
+    this.#counts.crashes++;
     if (this.#settings.clock.now() - thread.readyAt >= wellMs) this.#backoff.succeed(); // it had been well for long
     if (!this.#backoff.isPaused) this.#backoff.fail();
     if (thread.readyAt !== Number.POSITIVE_INFINITY || this.#threads.length > 0) return;
@@ -180,7 +165,7 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   #dispatch(): void {
     this.#grow();
     for (let job = this.#queue.first; job !== undefined; job = this.#queue.first) {
-      const thread = this.#leastLoaded();
+      const thread = leastLoaded(this.#threads);
       if (thread === undefined) break;
       this.#queue.remove(job);
       thread.give(job);
@@ -189,15 +174,6 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
     for (const thread of this.#threads) thread.flush();
     this.#keepAlive();
     if (this.#closed !== undefined && this.#outstanding === 0) this.#finish(this.#closed);
-  }
-
-  /** The thread with the fewest tasks that can be given one more; the oldest among equals, so that the others grow idle. */
-  #leastLoaded(): Thread | undefined {
-    let least: Thread | undefined;
-    for (const thread of this.#threads) {
-      if (thread.hasRoom && (least === undefined || thread.held < least.held)) least = thread;
-    }
-    return least;
   }
 
   /** Starts threads while there are fewer than needed. */
@@ -232,33 +208,15 @@ export class WorkerPool implements JobOwner, ThreadOwner, AsyncDisposable {
   #steal(): void {
     for (const thief of this.#threads) {
       while (thief.isIdle) {
-        const jobs = this.#takeBack();
+        const jobs = takeBack(this.#threads);
         if (jobs.length === 0) return;
-        this.#stolen += jobs.length;
+        this.#counts.stolen += jobs.length;
         for (const job of jobs) {
           if (thief.hasRoom) thief.give(job);
           else this.#queue.restore(job);
         }
       }
     }
-  }
-
-  /** From the thread with the longest backlog that can give something: what was moved to a thread stays there. */
-  #takeBack(): Job[] {
-    const victims = this.#threads.filter((thread) => thread.backlog > 0).sort((a, b) => b.backlog - a.backlog);
-    for (const victim of victims) {
-      const jobs = victim.takeBack();
-      if (jobs.length > 0) return jobs;
-    }
-    return [];
-  }
-
-  #measure(thread: Thread): void {
-    const { ms, runs } = thread.takeRuns();
-    this.#completed += runs;
-    if (runs === 0) return;
-    if (this.#runtime === 0) this.#runtime = ms / runs;
-    else this.#runtime += (ms / runs - this.#runtime) * (1 - (1 - weight) ** runs);
   }
 
   /** Threads keep the process alive while somebody waits for one, and no longer. */

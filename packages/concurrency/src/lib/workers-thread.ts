@@ -1,41 +1,15 @@
 // One thread, from the side of the pool: what it has been given, and what comes back.
 import type { Transferable } from "node:worker_threads";
-import type { Clock, Timer } from "./clock.ts";
+import type { Timer } from "./clock.ts";
 import { continueStack, decodeFault, type Fault } from "./worker-fault.ts";
 import { ThreadMemory } from "./worker-memory.ts";
 import { type Batch, bell, type PoolMessage, stop, type ThreadMessage } from "./worker-protocol.ts";
-import { answers, endless, maxNumbers } from "./worker-slots.ts";
+import { answers, areNumbers, endless } from "./worker-slots.ts";
 import { WorkerLostError } from "./workers-errors.ts";
 import type { Job } from "./workers-job.ts";
-import type { OpenThread, ThreadPort } from "./workers-port.ts";
-
-export interface ThreadSettings {
-  readonly module: string;
-  readonly data: unknown;
-  readonly concurrency: number;
-  readonly inFlight: number;
-  readonly startTimeout: number;
-  readonly disposeTimeout: number;
-  readonly grace: number;
-  readonly clock: Clock;
-  readonly open: OpenThread;
-}
-
-/** What happens to a thread. */
-export interface ThreadOwner {
-  onReady(thread: Thread): void;
-  /** It has finished something: there may be room. */
-  onAnswers(thread: Thread): void;
-  /** A cancelled task did not end in time: the thread takes nothing more, and will be gone. */
-  onStuck(thread: Thread): void;
-  /** It is gone; `unstarted` are those of its jobs that it never began. */
-  onGone(thread: Thread, unstarted: readonly Job[]): void;
-}
-
-type State = "starting" | "ready" | "ending" | "gone";
-
-/** How long a thread may take to be gone after it was terminated. The platform has been seen not to say so at all. */
-const terminateMs = 5_000;
+import type { ThreadPort } from "./workers-port.ts";
+import { StuckJobs } from "./workers-stuck.ts";
+import { type ThreadOwner, type ThreadSettings, type ThreadState, terminateMs } from "./workers-thread-owner.ts";
 
 export class Thread {
   readonly #settings: ThreadSettings;
@@ -53,14 +27,13 @@ export class Thread {
   #mailed = 0;
   /** Slots whose job is not its own any more, which it does not know so far. */
   #withdrawn = 0;
-  /** Cancelled jobs that still run. */
-  readonly #stuck = new Map<Job, Timer>();
+  readonly #stuck: StuckJobs;
   #timer: Timer | undefined;
   #isUnwanted = false;
   #runs = 0;
   #busyMs = 0;
 
-  state: State = "starting";
+  state: ThreadState = "starting";
   /** When it became ready, on the pool's clock. */
   readyAt = Number.POSITIVE_INFINITY;
   /** Whether it had something to do since somebody set this to false. */
@@ -71,6 +44,7 @@ export class Thread {
   constructor(settings: ThreadSettings, owner: ThreadOwner, name: string) {
     this.#settings = settings;
     this.#owner = owner;
+    this.#stuck = new StuckJobs(settings);
     this.#memory = new ThreadMemory(settings.inFlight);
     for (let slot = settings.inFlight - 1; slot >= 0; slot--) this.#free.push(slot);
     const { module, data, concurrency, clock, startTimeout } = settings;
@@ -213,12 +187,10 @@ export class Thread {
     slots.cancel(job.slot);
     if (this.state !== "ready") return;
     this.#post(job.slot);
-    const { clock, grace } = this.#settings;
-    const timer = clock.setTimeout(() => {
-      this.error = new Error(`A task of this thread was cancelled and did not end within ${grace} ms`);
+    this.#stuck.add(job, (error) => {
+      this.error = error;
       this.#owner.onStuck(this);
-    }, grace);
-    this.#stuck.set(job, timer);
+    });
   }
 
   /** Takes back the oldest jobs that it has not begun with, and at most half of them. */
@@ -302,7 +274,6 @@ export class Thread {
     this.#jobs[slot] = undefined;
     this.#free.push(slot);
     if (this.#isMailed[slot]) this.#mailed--;
-    this.#stuck.get(job)?.clear();
     this.#stuck.delete(job);
   }
 
@@ -312,7 +283,7 @@ export class Thread {
     this.state = "gone";
     this.error ??= error;
     this.#timer?.clear();
-    for (const timer of this.#stuck.values()) timer.clear();
+    this.#stuck.clear();
     const unstarted: Job[] = [];
     for (const job of this.jobs) {
       // Withdrawing is exact, even from a thread that lives on: it cannot begin with a job after this.
@@ -327,10 +298,4 @@ export class Thread {
     }
     this.#owner.onGone(this, unstarted);
   }
-}
-
-function areNumbers(args: readonly unknown[]): args is readonly number[] {
-  if (args.length > maxNumbers) return false;
-  for (let i = 0; i < args.length; i++) if (typeof args[i] !== "number") return false;
-  return true;
 }
