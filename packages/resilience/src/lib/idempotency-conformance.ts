@@ -95,7 +95,7 @@ const cases: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
 
   "Of many who begin at once, one does": async ({ store, other }) => {
     const states = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => (i % 2 ? store : other).begin("key", claim(`owner ${i}`))),
+      Array.from({ length: 20 }, async (_, i) => (i % 2 ? store : other).begin("key", claim(`owner ${i}`))),
     );
     deepStrictEqual(states.filter(({ state }) => state === "begun").length, 1);
     deepStrictEqual(states.filter(({ state }) => state === "running").length, 19);
@@ -180,10 +180,9 @@ const cases: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
     await begun(store, "key", claim("a"));
     await store.renew("key", "a", 0);
     deepStrictEqual((await store.begin("key", claim("b", { takeOver: "another" }))).state, "crashed");
-    const states = await Promise.all([
-      store.begin("key", claim("b", { takeOver: "a" })),
-      other.begin("key", claim("c", { takeOver: "a" })),
-    ]);
+    const begin = async (by: IdempotencyStore, owner: string): Promise<IdempotencyState> =>
+      by.begin("key", claim(owner, { takeOver: "a" }));
+    const states = await Promise.all([begin(store, "b"), begin(other, "c")]);
     deepStrictEqual(states.map(({ state }) => state).sort(), ["begun", "running"]);
   },
 

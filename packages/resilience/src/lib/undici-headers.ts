@@ -6,27 +6,30 @@ export type RequestHeaders = Dispatcher.DispatchOptions["headers"];
 
 /** The value of a header, by its lower-case name; of several, all of them, joined by commas. */
 export function headerOf(headers: RequestHeaders, name: string): string | undefined {
-  const values = pairsOf(headers)
-    .filter(([key]) => key.toLowerCase() === name)
-    .flatMap(([, value]) => value);
-  return values.length === 0 ? undefined : values.join(", ");
+  let found: string | undefined;
+  forEachHeader(headers, (key, value) => {
+    if (key.length !== name.length || key.toLowerCase() !== name) return;
+    const text = Array.isArray(value) ? value.join(", ") : String(value);
+    found = found === undefined ? text : `${found}, ${text}`;
+  });
+  return found;
 }
 
 /** The same headers, but for those that are given by their lower-case names; a flat list, as undici takes it. */
 export function withHeaders(headers: RequestHeaders, added: Readonly<Record<string, string>>): string[] {
-  const names = Object.keys(added);
-  const kept = pairsOf(headers).filter(([name]) => !names.includes(name.toLowerCase()));
-  return [...kept, ...Object.entries(added)].flat() as string[]; // a value may be a list, which the types leave out
+  const flat = Object.entries(added).flat();
+  forEachHeader(headers, (name, value) => {
+    if (!Object.hasOwn(added, name.toLowerCase())) flat.push(name, value as string); // or a list, which the types leave out
+  });
+  return flat;
 }
 
-function pairsOf(headers: RequestHeaders): [name: string, value: string | string[]][] {
-  if (headers === null || headers === undefined) return [];
-  const pairs: [string, string | string[]][] = [];
+function forEachHeader(headers: RequestHeaders, visit: (name: string, value: unknown) => void): void {
+  if (headers === null || headers === undefined) return;
   const add = (name: unknown, value: unknown): void => {
-    if (value !== undefined && value !== null) pairs.push([String(name), Array.isArray(value) ? value : String(value)]);
+    if (value !== undefined && value !== null) visit(String(name), value);
   };
   if (Array.isArray(headers)) for (let i = 0; i < headers.length; i += 2) add(headers[i], headers[i + 1]);
   else if (Symbol.iterator in headers) for (const [name, value] of headers) add(name, value);
-  else for (const [name, value] of Object.entries(headers)) add(name, value);
-  return pairs;
+  else for (const name of Object.keys(headers)) add(name, (headers as Readonly<Record<string, unknown>>)[name]);
 }
