@@ -30,7 +30,7 @@ export class ConsulServer implements AsyncDisposable {
   index: string | null | undefined;
   /** Milliseconds that the answers to stale queries are old. */
   lastContact = 0;
-  readonly #server = createServer((request, response) => this.#answer(request, response));
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly #waiting = new Set<() => void>();
   #instances: readonly ConsulInstance[] = [];
   #index = 10;

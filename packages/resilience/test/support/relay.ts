@@ -1,6 +1,6 @@
 // An HTTP relay before a real server, where a test can interfere: hold a request back, or a stream.
 import { once } from "node:events";
-import { createServer, request } from "node:http";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface Relay extends AsyncDisposable {
@@ -12,7 +12,8 @@ export interface Relay extends AsyncDisposable {
 }
 
 export async function startRelay(target: string): Promise<Relay> {
-  const server = createServer(async (incoming, outgoing) => {
+  const server = createServer((incoming, outgoing) => void pass(incoming, outgoing));
+  const pass = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const path = incoming.url ?? "/";
     if ((await relay.before(path)) === "stall") {
       outgoing.flushHeaders(); // alive, as far as anybody can tell
@@ -27,7 +28,7 @@ export async function startRelay(target: string): Promise<Relay> {
     passed.on("error", () => outgoing.destroy());
     outgoing.on("close", () => passed.destroy());
     incoming.pipe(passed);
-  });
+  };
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const relay: Relay = {
