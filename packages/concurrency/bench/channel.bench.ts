@@ -7,7 +7,7 @@ const count = 1_000;
 export const benchmarks = [
   benchmark("One item through a channel of 16", {
     ours: "channel",
-    goal: { "@thi.ng/csp": 0.25 },
+    goal: { "@thi.ng/csp": 0.25, effect: 0.04, "ts-chan": 0.04 },
     operationsPerCall: count,
     cases: {
       channel: async () => {
@@ -41,6 +41,39 @@ export const benchmarks = [
             const item = await items.read();
             if (item === undefined) break;
             sum += item;
+          }
+          await producing;
+          return sum;
+        };
+      },
+      effect: async () => {
+        const { Effect, Queue } = await import("effect");
+        const program = Effect.gen(function* () {
+          const items = yield* Queue.bounded<number>(16);
+          yield* Effect.forkChild(
+            Effect.gen(function* () {
+              for (let i = 0; i < count; i++) yield* Queue.offer(items, i);
+            }),
+          );
+          let sum = 0;
+          for (let i = 0; i < count; i++) sum += yield* Queue.take(items);
+          return sum;
+        });
+        return () => Effect.runPromise(program);
+      },
+      "ts-chan": async () => {
+        const { Chan } = await import("ts-chan");
+        return async () => {
+          const items = new Chan<number>(16);
+          const producing = (async () => {
+            for (let i = 0; i < count; i++) await items.send(i);
+            items.close();
+          })();
+          let sum = 0;
+          for (;;) {
+            const { done, value } = await items.recv();
+            if (done) break;
+            sum += value;
           }
           await producing;
           return sum;

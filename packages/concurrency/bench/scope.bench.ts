@@ -25,7 +25,7 @@ export const benchmarks = [
   benchmark("Spawn and join 100 tasks", {
     ours: "@proj/concurrency",
     operationsPerCall: tasks,
-    goal: { "Promise.all": 1.3, effection: 0.001 },
+    goal: { "Promise.all": 1.3, effect: 0.033, effection: 0.001 },
     cases: {
       "@proj/concurrency": async () => {
         const { scope } = await import("@proj/concurrency");
@@ -36,6 +36,14 @@ export const benchmarks = [
           });
       },
       "Promise.all": () => () => together(task),
+      effect: async () => {
+        const { Effect } = await import("effect");
+        const all = Effect.all(
+          Array.from({ length: tasks }, () => Effect.promise(task)),
+          { concurrency: "unbounded" },
+        );
+        return async () => (await Effect.runPromise(all)).length;
+      },
       effection: async () => {
         const { all, call, run, spawn } = await import("effection");
         return () =>

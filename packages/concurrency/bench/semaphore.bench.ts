@@ -39,6 +39,12 @@ const packages = {
     const queue = new PQueue({ concurrency: permits });
     return () => queue.add(task);
   },
+  // The best road for a caller who is no effect: one fiber per task.
+  effect: async (permits: number): Promise<Runner> => {
+    const { Effect, Semaphore } = await import("effect");
+    const limited = Semaphore.withPermits(Semaphore.makeUnsafe(permits), 1)(Effect.promise(task));
+    return () => Effect.runPromise(limited);
+  },
 };
 
 function cases(permits: number, count: number, names = Object.keys(packages) as (keyof typeof packages)[]) {
