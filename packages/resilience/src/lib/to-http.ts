@@ -19,6 +19,8 @@ export interface HttpProblem {
 }
 
 const titles: Readonly<Record<number, string>> = {
+  409: "Conflict",
+  422: "Unprocessable Content",
   429: "Too Many Requests",
   499: "Client Closed Request",
   500: "Internal Server Error",
@@ -34,12 +36,17 @@ const statuses: ReadonlyMap<unknown, number> = new Map([
   ["ERR_QUEUE_FULL", 503],
   ["ERR_NO_ENDPOINT", 503],
   ["ERR_TIMEOUT", 504],
+  // As the IETF draft "The Idempotency-Key HTTP Header Field" has it.
+  ["ERR_IDEMPOTENCY_CONFLICT", 409],
+  ["ERR_IDEMPOTENCY_CRASHED", 409],
+  ["ERR_IDEMPOTENCY_MISMATCH", 422],
 ]);
 
 /**
  * Makes the answer for a request that could not be served: 429 for a rate limit, 503 for an open circuit, overload or
- * want of an endpoint, 504 for a timeout, 499 for a client that has gone, 502 for a dependency that could not be reached or
- * has failed with a status of its own, else 500. `retry-after`, in whole seconds, where the error knows a time.
+ * want of an endpoint, 504 for a timeout, 409 for an idempotency key that is in use and 422 for one of another request, 499
+ * for a client that has gone, 502 for a dependency that could not be reached or has failed with a status of its own, else
+ * 500. `retry-after`, in whole seconds, where the error knows a time.
  *
  * @example
  * ```ts
