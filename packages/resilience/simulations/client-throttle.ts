@@ -43,8 +43,8 @@ async function run(seed: number, scale: number): Promise<Report> {
   const near = await throttle(seed, until, 1.1);
   const rows = [
     ["no throttle", none],
-    ["clientThrottle({ k: 2 })", two],
-    ["clientThrottle({ k: 1.1 })", near],
+    ["k: 2", two],
+    ["k: 1.1", near],
   ] as const;
   return {
     laws: [
@@ -59,7 +59,7 @@ async function run(seed: number, scale: number): Promise<Report> {
     charts: {
       "client-throttle": {
         kind: "lines",
-        title: "Requests that reach an overloaded server",
+        title: "Requests that reach an overloaded server, with clientThrottle()",
         x: "seconds",
         y: "requests per second",
         spans: [{ from: until / 6_000, to: (4 * until) / 6_000, label: "10x the capacity wanted" }],

@@ -34,7 +34,7 @@ async function disturb(seed: number, until: number, makePolicies: MakePolicies) 
     ...makePolicies(simulation, random, retries),
     attemptTimeout(500),
   );
-  const good = new Series(1_000);
+  const good = new Series(2_000);
   arrivals(
     simulation,
     () => rate,

@@ -79,7 +79,7 @@ async function run(seed: number, scale: number): Promise<Report> {
   const rows: readonly (readonly [string, Overload])[] = [
     ["no limit", none],
     ["adaptiveLimit()", shed],
-    ["adaptiveLimit({ queue: 200 })", queued],
+    ["with a queue", queued],
   ];
   return {
     laws: [
@@ -114,6 +114,7 @@ async function run(seed: number, scale: number): Promise<Report> {
         title: "Who is answered in time at three times the capacity",
         y: "share of calls",
         unit: "%",
+        yMax: 100,
         series: classes.map(({ name }) => `${name} priority`),
         groups: rows.map(([name, { success }]) => ({ name, values: success.map((share) => round(share * 100)) })),
       },

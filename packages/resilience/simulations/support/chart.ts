@@ -65,7 +65,7 @@ function drawLines(chart: LineChart): string {
 
 function drawBars(chart: BarChart): string {
   const values = chart.groups.flatMap((group) => group.values);
-  const ticks = ticksTo(Math.max(...values) * 1.06);
+  const ticks = ticksTo(chart.yMax ?? Math.max(...values) * 1.06);
   const ys = scale(0, ticks.at(-1) as number, plot.bottom, plot.top); // there are two at least
   const room = (plot.right - plot.left) / chart.groups.length;
   const bar = Math.min(46, (room * 0.8) / chart.series.length);
@@ -119,7 +119,7 @@ function legendOf(entries: readonly LegendEntry[]): string[] {
   let x = 16;
   return entries.map(({ name, tone }) => {
     const entry = `<line class="line ${tone}" x1="${x + 2}" x2="${x + 20}" y1="53" y2="53"/><text x="${x + 27}" y="58">${escapeXml(name)}</text>`;
-    x += 27 + Math.ceil(name.length * 7.3) + 16;
+    x += 27 + Math.ceil(name.length * 6.9) + 16;
     return entry;
   });
 }

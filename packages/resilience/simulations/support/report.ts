@@ -37,6 +37,7 @@ export interface BarChart {
   /** A line across, for orientation. */
   readonly mark?: { readonly value: number; readonly label: string };
   readonly unit?: string;
+  readonly yMax?: number;
 }
 
 export type Chart = LineChart | BarChart;

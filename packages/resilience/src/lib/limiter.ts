@@ -120,9 +120,13 @@ export abstract class Limiter implements Rejecting {
 
   #look(now: number): void {
     const priorities = this.#priorities;
-    const admitted = this.#offered - this.#shed - this.#refused;
-    const needed = 1 - admitted / (1 - surplus) / Math.max(1, this.#offered);
-    priorities.share = Math.max(0, priorities.share + 0.5 * (needed - priorities.share));
+    if (this.#refused === 0) {
+      priorities.share = priorities.share < 0.01 ? 0 : priorities.share / 2;
+    } else {
+      const admitted = this.#offered - this.#shed - this.#refused;
+      const needed = Math.max(0, 1 - admitted / (1 - surplus) / this.#offered);
+      priorities.share += 0.5 * (needed - priorities.share);
+    }
     priorities.update();
     this.#nextLook = now + interval;
     this.#offered = 0;

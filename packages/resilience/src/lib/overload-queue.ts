@@ -28,7 +28,7 @@ export interface OverloadQueueOptions {
 
 /**
  * Adaptive LIFO with controlled delay: in order of arrival while it gets empty now and then; once it has not been empty
- * for `maxWait`, newest first. As in Facebook's "Fail at Scale".
+ * for `maxWait`, or only because somebody was turned away, newest first. As in Facebook's "Fail at Scale".
  */
 export class OverloadQueue<W extends QueuedCall> {
   size = 0;
@@ -37,6 +37,7 @@ export class OverloadQueue<W extends QueuedCall> {
   /** Highest priority first; none is empty. */
   readonly #lines: Line[] = [];
   #busySince = 0;
+  #lastDrop = Number.NEGATIVE_INFINITY;
 
   /** `onStale` is called for those who are turned away because they have waited too long, or for somebody else. */
   constructor(options: OverloadQueueOptions, onStale: (waiter: W) => void) {
@@ -59,7 +60,8 @@ export class OverloadQueue<W extends QueuedCall> {
   /** Lines up, if need be in place of somebody of less use. Returns whether there was room. */
   push(waiter: W, now: number): boolean {
     if (this.size >= this.#options.max && !this.#makeRoom(waiter.priority, now)) return false;
-    if (this.size++ === 0) this.#busySince = now;
+    // That it got empty says little when somebody had to be turned away for it.
+    if (this.size++ === 0 && now - this.#lastDrop >= this.#options.maxWait) this.#busySince = now;
     const line = this.#lineOf(waiter.priority);
     waiter.isQueued = true;
     waiter.older = line.newest;
@@ -84,7 +86,7 @@ export class OverloadQueue<W extends QueuedCall> {
     const patience = this.isOverloaded(now) ? overloadWait : maxWait;
     for (const line of this.#lines.slice()) {
       for (let oldest = line.oldest; oldest !== undefined && now - oldest.since >= patience; oldest = line.oldest) {
-        this.#drop(oldest);
+        this.#drop(oldest, now);
       }
     }
   }
@@ -108,11 +110,12 @@ export class OverloadQueue<W extends QueuedCall> {
     const least = this.#lines.at(-1);
     if (least?.oldest === undefined) return false; // there is no room at all
     const isWorthMore = priority > least.priority || (priority === least.priority && this.isOverloaded(now));
-    if (isWorthMore) this.#drop(least.oldest);
+    if (isWorthMore) this.#drop(least.oldest, now);
     return isWorthMore;
   }
 
-  #drop(waiter: QueuedCall): void {
+  #drop(waiter: QueuedCall, now: number): void {
+    this.#lastDrop = now;
     this.remove(waiter as W); // only such were pushed
     this.#onStale(waiter as W);
   }
