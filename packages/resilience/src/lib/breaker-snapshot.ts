@@ -12,16 +12,19 @@ export interface CircuitSnapshot extends CircuitMemory {
 export interface ForcedSnapshot {
   /** `null` for all keys. */
   readonly key: string | null;
+  /** Lets nobody through, or everybody. */
   readonly state: "open" | "closed";
 }
 
 /** A breaker as it was: what `toJSON` gives and `restore` takes. */
 export interface BreakerSnapshot {
+  /** Of this format. */
   readonly version: 1;
   /** Milliseconds since the Unix epoch. */
   readonly savedAt: number;
   /** From the least recently used on. */
   readonly circuits: readonly CircuitSnapshot[];
+  /** What an operator has decided. */
   readonly forced: readonly ForcedSnapshot[];
 }
 

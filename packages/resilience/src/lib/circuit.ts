@@ -21,8 +21,11 @@ export const rejected = -1;
 
 /** What outlives a process. */
 export interface CircuitMemory {
+  /** Of its window, if it is closed. */
   readonly counts: CallCounts;
+  /** Failures in a row. */
   readonly consecutive: number;
+  /** How many times in a row it was opened. */
   readonly openings: number;
   /** Milliseconds until it lets probes through; `null` if it is closed. */
   readonly openMs: number | null;

@@ -41,9 +41,11 @@ export type HedgeEvent =
       readonly kind: "call-hedged";
       readonly name: string;
       readonly key: string | undefined;
+      /** The one that starts. */
       readonly attempt: number;
       /** Since the call began. */
       readonly elapsedMs: number;
+      /** The one before has taken too long, or has failed. */
       readonly reason: "time" | "failure";
     }
   /** An extra attempt has succeeded first. */

@@ -16,10 +16,15 @@ export interface QuantileOptions {
 
 /** A quantile of latencies yet to be seen, made by {@link quantile}. */
 export interface Quantile {
+  /** The share of the calls, between 0 and 1. */
   readonly quantile: number;
+  /** Milliseconds for which a latency counts. */
   readonly window: number;
+  /** How many latencies there must be before it is known. */
   readonly warmUp: number;
+  /** Milliseconds it never goes below. */
   readonly min: number;
+  /** Milliseconds it never goes above. */
   readonly max: number;
 }
 
