@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Context, ContextKey, TimeoutError } from "@proj/concurrency";
 import { components } from "@proj/concurrency/inspect";
-import { TestClock } from "@proj/concurrency/testing";
+import { cancelSweep, TestClock } from "@proj/concurrency/testing";
 import { describe, expect, test, vi } from "vitest";
 import {
   type IdempotencyGuardOptions,
@@ -251,6 +251,24 @@ describe("abort", () => {
     asked.resolve();
     expect(await guard.run("key", () => "next")).toBe("next");
     expect(task).not.toHaveBeenCalled();
+  });
+
+  test("Cancelled at any step, a caller loses nothing: the next one gets the outcome, or runs", async () => {
+    for (const onDuplicate of ["wait", "reject"] as const) {
+      await cancelSweep(async (context, step) => {
+        const { guard, store } = setUp({ onDuplicate });
+        let runs = 0;
+        const task = async (): Promise<number> => {
+          await Promise.resolve();
+          return ++runs;
+        };
+        const first = guard.run(`key ${step}`, task, { signal: context });
+        await first.catch(() => {});
+        await vi.waitUntil(() => guard.stats()["keys"] === 0);
+        expect(await guard.run(`key ${step}`, task)).toBe(1);
+        expect([runs, store.stats()["records"]]).toEqual([1, 1]);
+      });
+    }
   });
 
   test("A signal that has aborted, or a context that has ended, keeps everything from starting", async () => {
