@@ -13,9 +13,10 @@ import type { WaitOptions } from "./wait-options.ts";
  * ```ts
  * import { abortable } from "@proj/concurrency";
  *
- * const never = new Promise<string>(() => {});
- * const reason = await abortable(never, { signal: AbortSignal.timeout(10) }).catch((error: Error) => error.name);
- * console.log(reason); // prints: TimeoutError
+ * const caller = new AbortController();
+ * const waiting = abortable(new Promise<string>(() => {}), { signal: caller.signal });
+ * caller.abort("no longer needed");
+ * console.log(await waiting.catch((reason: unknown) => reason)); // prints: no longer needed
  * ```
  */
 export async function abortable<T>(promise: PromiseLike<T>, options: WaitOptions = {}): Promise<T> {
