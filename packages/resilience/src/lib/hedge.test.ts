@@ -359,7 +359,7 @@ test("Every attempt runs in the AsyncLocalStorage frames and below the context o
 test("The stack of an error shows the caller, through every attempt", async () => {
   const stack = compose({ idempotent: true }, hedge({ after: 1, ratio: 1 }), breaker());
   async function leaf(): Promise<never> {
-    await null;
+    await Promise.resolve();
     throw new Error("broken");
   }
   async function caller(): Promise<void> {
@@ -402,7 +402,7 @@ test("Cancelled at any step, a hedged call ends with the caller's reason or its 
       const done = stack(
         async (inner, { attempt }) => {
           contexts.push(inner);
-          for (let step = 0; step < 3 * attempt; step++) await null;
+          for (let step = 0; step < 3 * attempt; step++) await Promise.resolve();
           if (attempt === 1) throw new Error("broken");
           return "second";
         },
