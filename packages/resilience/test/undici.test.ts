@@ -576,6 +576,53 @@ describe("interceptors", () => {
   });
 });
 
+test("Whatever servers and callers do, every request settles, and nothing is left behind", async () => {
+  let state = 7;
+  const random = (): number => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+  const answers = [status(200), status(200), status(503), status(429), status(404), status(204), reset, breakOff];
+  await using one = await serve((response, request, number) =>
+    answers[number % answers.length]?.(response, request, 0),
+  );
+  await using two = await serve(status(200), status(503), status(200), silence);
+  const slots = bulkhead({ max: 100, queue: 500 });
+  const users = balance([one.origin, two.origin], roundRobin());
+  const dispatcher = make({
+    timeout: 20_000,
+    attemptTimeout: 200,
+    balance: { "http://users.internal": users },
+    bulkhead: slots,
+    hedge: { after: 10, ratio: 0.5 },
+    maxReplay: 8,
+  });
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  const bodies = [undefined, "short", "longer than eight bytes"];
+  const outcomes = Array.from({ length: 300 }, async () => {
+    const leaving = new AbortController();
+    const body = bodies[Math.floor(random() * 3)];
+    const init = body === undefined ? {} : { method: "PUT", body };
+    const url = random() < 0.5 ? "http://users.internal/" : one.origin;
+    const timer = random() < 0.5 ? setTimeout(() => leaving.abort(new Error("left")), random() * 300) : undefined;
+    try {
+      const response = await undiciFetch(url, { ...init, dispatcher, signal: leaving.signal });
+      await (random() < 0.8 ? response.text() : response.body?.cancel());
+      return "ok";
+    } catch {
+      return "failed";
+    } finally {
+      clearTimeout(timer);
+    }
+  });
+  expect(new Set(await Promise.all(outcomes))).toEqual(new Set(["ok", "failed"]));
+  await vi.waitUntil(() => slots.stats().running === 0 && users.stats().inFlight === 0);
+  expect(slots.stats().waiting).toBe(0);
+  process.off("unhandledRejection", unhandled);
+  expect(unhandled).not.toHaveBeenCalled();
+});
+
 function digest(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
