@@ -1,6 +1,6 @@
 import { mock } from "node:test";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
 import { cancelSweep } from "./cancel-sweep.ts";
 import { ClosedError } from "./closed-error.ts";
@@ -215,6 +215,43 @@ test("[tarn#61] when a create fails, the callers behind it are served by the nex
   await expect(first).rejects.toThrow("once");
   await clock.advance(100);
   expect((await second).resource.id).toBe(2);
+});
+
+test("a backoff that throws or gives no duration is an uncaught exception, and attempts go on after the default pause", async () => {
+  const thrown: unknown[] = [];
+  const nextTick = vi.spyOn(process, "nextTick").mockImplementation((callback) => {
+    try {
+      callback();
+    } catch (error) {
+      thrown.push(error);
+    }
+  });
+  let attempts = 0;
+  const { clock, resources } = numbered({
+    create: () => {
+      attempts++;
+      return Promise.reject(new Error("down"));
+    },
+    createBackoff: (attempt) => {
+      if (attempt === 1) throw new Error("bad luck");
+      return Number.NaN;
+    },
+  });
+  const asking = (async () => {
+    for (let i = 0; i < 3; i++) await resources.acquire().catch(() => {});
+  })();
+  await clock.advance(99);
+  expect(attempts).toBe(1);
+  await clock.advance(1);
+  expect(attempts).toBe(2);
+  await clock.advance(200);
+  expect(attempts).toBe(3);
+  await asking;
+  nextTick.mockRestore();
+  expect(thrown.slice(0, 2).map(String)).toEqual([
+    "Error: bad luck",
+    "RangeError: Cannot wait after a failure: the result of the backoff must be 0 ms or more, got NaN",
+  ]);
 });
 
 test("a resource that comes back serves those who wait out the pause", async () => {
