@@ -32,6 +32,8 @@ export class CallRecord implements Call, Sleeper {
   wake: ((reason: unknown) => void) | undefined;
   earlier: Sleeper | undefined;
   later: Sleeper | undefined;
+  /** When the frames outside of it will have ended it. */
+  until = Number.POSITIVE_INFINITY;
   /** Milliseconds it was given; `Infinity` if it may take as long as it likes. */
   limit = Number.POSITIVE_INFINITY;
 
@@ -77,6 +79,9 @@ function copyCall(
 ): CallRecord {
   const { name, key, idempotent, priority, clock } = call;
   const copy = new CallRecord(name, context, key, idempotent, priority, attempt, clock, startedAt, endpoint);
-  if (call instanceof CallRecord) copy.tried = call.tried;
+  if (call instanceof CallRecord) {
+    copy.tried = call.tried;
+    copy.until = call.until;
+  }
   return copy;
 }

@@ -5,6 +5,7 @@ import { classifyStatus } from "./classify-http.ts";
 
 /** A verdict with details. */
 export interface Classification {
+  /** How the attempt has ended. */
   readonly kind: OutcomeKind;
   /** Milliseconds for which the dependency asks to be left alone. */
   readonly retryAfterMs?: number | undefined;

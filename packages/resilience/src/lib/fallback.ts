@@ -31,6 +31,7 @@ export type FallbackEvent =
 
 /** A policy made by {@link fallback}, which may answer with a `V`. */
 export interface FallbackPolicy<V = unknown> extends Driver {
+  /** Decides its place in a stack. */
   readonly kind: "fallback";
   /** Carries the type only; there is no such property at run time. */
   readonly value?: V;

@@ -45,6 +45,9 @@ const never = Number.POSITIVE_INFINITY;
 const noGates = new Gates([]);
 const marked = [repeatedAbove.of(true)];
 
+/** Timers of the platform may fire this many milliseconds before their time. */
+const early = 1;
+
 /** What the timer of an attempt rejects with: the error is made in the frame, where it gets the stack of the caller. */
 const timedOut = Symbol("timed out");
 
@@ -187,6 +190,7 @@ export class Frame implements Layer {
       attempt.owned = context as CallRecord["owned"];
     }
     attempt.context = context;
+    if (this.#next !== undefined && limit !== never) attempt.until = Math.min(attempt.until, attempt.startedAt + limit);
     const work = this.#launch(attempt, task, context);
     return (limit === never && !this.#isInside) || !isThenable(work) ? work : this.#race(work, attempt, above, limit);
   }
@@ -217,11 +221,12 @@ export class Frame implements Layer {
     work.then(resolve, reject);
     attempt.watch = Context.after(above, reject);
     // What is above has a timer of its own by now, if that is nearer.
-    if (attempt.context.deadline < above.deadline) this.#setAlarm(attempt, limit, reject);
+    if (above.deadline === never || limit < above.remaining) this.#setAlarm(attempt, limit, reject);
     return race;
   }
 
   #setAlarm(attempt: CallRecord, limit: number, reject: (reason: unknown) => void): void {
+    if (limit === never) return;
     if (attempt.clock !== systemClock) {
       attempt.timer = attempt.clock.setTimeout(reject, limit, timedOut);
       return;
@@ -244,7 +249,8 @@ export class Frame implements Layer {
     const { owned, error } = attempt;
     if (above.cancelled && (error === above.cause || isAbort(error))) {
       attempt.error = above.cause; // untouched, whatever the task has made of it
-      attempt.outcome = "ignore";
+      // Unless it was its own stack that has run out of time, this tells nothing of the dependency.
+      attempt.outcome = attempt.until <= attempt.endedAt + early ? "timeout" : "ignore";
     } else if (error === timedOut || (owned?.cancelled === true && (error === owned.cause || isAbort(error)))) {
       attempt.error = this.#timeoutError(attempt, deadline);
       attempt.outcome = "timeout";
@@ -276,8 +282,9 @@ export class Frame implements Layer {
   async #waitToRepeat(attempt: CallRecord, above: Context, deadline: number, earlier: Earlier): Promise<boolean> {
     const { clock, endedAt } = attempt;
     try {
+      if (above.cancelled && attempt.error === above.cause) return false;
       const end = above.deadline === never ? deadline : Math.min(deadline, endedAt + above.remaining);
-      const pause = (this.#retry as Retry).pause(attempt, above, end, earlier.pause); // nobody asks without one
+      const pause = (this.#retry as Retry).pause(attempt, earlier.errors.length + 1, above, end, earlier.pause); // nobody asks without one
       if (pause === undefined) return false;
       if (pause > 0) await sleep(pause, { signal: above, clock });
       above.throwIfCancelled();

@@ -12,6 +12,7 @@ export type PhaseLimits = Readonly<Record<string, number>>;
 
 /** A policy made by {@link phases}. */
 export interface PhasePolicy extends Driver {
+  /** Decides its place in a stack. */
   readonly kind: "attempt-timeout";
 }
 
@@ -45,6 +46,20 @@ export function phases(limits: PhaseLimits): PhasePolicy {
 /**
  * Ends the present phase of an attempt and begins another one. Without {@link phases} around the attempt, or after its end,
  * nothing happens. In callbacks of sockets and requests, whose current context may be another one, pass that of the task.
+ *
+ * @example
+ * ```ts
+ * import { beginPhase, compose, phases } from "@proj/resilience";
+ *
+ * const download = compose(phases({ headers: 1_000, body: 5_000 }));
+ * const read = async (name: string): Promise<string> => name;
+ * const text = await download(async (context) => {
+ *   const headers = await read("headers");
+ *   beginPhase("body", context);
+ *   return `${headers}, ${await read("body")}`;
+ * });
+ * console.log(text); // prints: headers, body
+ * ```
  */
 export function beginPhase(name: string, context: Context = Context.current()): void {
   context.get(currentPhase)?.begin(name);

@@ -17,7 +17,9 @@ export type PolicyKind =
   | "chaos"
   | "custom";
 
-interface PolicyBase {
+/** What all policies have. */
+export interface PolicyBase {
+  /** What it is for. */
   readonly kind: PolicyKind;
   /** For `inspect`, as part of the whole stack. Must be cheap. */
   stats?(): ComponentStats;
@@ -39,6 +41,7 @@ export interface Gate extends PolicyBase {
 
 /** A policy that owns a frame: it may wait, call `next` several times or not at all, and change the result. */
 export interface Driver extends PolicyBase {
+  /** Takes a call on to what is inside, by `next`. Rejects with what that rejects with, or with an error of its own. */
   run<T>(call: Call, next: Next<T>): Promise<T>;
 }
 

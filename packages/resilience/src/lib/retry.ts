@@ -1,4 +1,5 @@
 // Does again what has failed, if it may be done again, is paid for and can still be done in time.
+import type { Context } from "@proj/concurrency";
 import type { ComponentStats } from "@proj/concurrency/inspect";
 import { checkCount, checkDuration, checkFunction, checkOneOf, describe } from "@proj/concurrency/options";
 import { type Backoff, exponential } from "./backoff.ts";
@@ -63,6 +64,7 @@ export type RetryEvent =
 
 /** A policy made by {@link retry}. */
 export interface RetryPolicy extends Driver {
+  /** Decides its place in a stack. */
   readonly kind: "retry";
 }
 
@@ -145,15 +147,15 @@ export class Retry implements RetryPolicy {
   }
 
   /**
-   * Milliseconds to wait before the next attempt; `undefined` if there is none. `previous` is what was waited before this one; `above` is
-   * the call's own context, and `deadline` when all of it must be over.
+   * Milliseconds to wait before the next attempt; `undefined` if there is none. `made` counts those so far, and `previous`
+   * is what was waited before the last one; `above` is the call's own context, and `deadline` when all must be over.
    */
-  pause(failure: Call, above: Call["context"], deadline: number, previous: number): number | undefined {
+  pause(failure: Call, made: number, above: Context, deadline: number, previous: number): number | undefined {
     const rejected = isRejection(failure.error);
     const wanted = failure.retryAfterMs ?? 0;
-    const reason = this.#reasonToStop(failure, above, rejected, wanted);
+    const reason = this.#reasonToStop(failure, made, above, rejected, wanted);
     if (reason !== undefined) return this.#stop(failure, reason);
-    const pause = Math.max(wanted, this.#backoff(failure.attempt, previous, this.#random));
+    const pause = Math.max(wanted, this.#backoff(made, previous, this.#random));
     const least = this.#minAttempt ?? this.#fastest;
     if (failure.endedAt + pause + least >= deadline && deadline !== Number.POSITIVE_INFINITY) {
       return this.#stop(failure, "deadline");
@@ -168,13 +170,19 @@ export class Retry implements RetryPolicy {
     return pause;
   }
 
-  #reasonToStop(failure: Call, above: Call["context"], rejected: boolean, retryAfterMs: number): RetryStop | undefined {
+  #reasonToStop(
+    failure: Call,
+    made: number,
+    above: Context,
+    rejected: boolean,
+    retryAfterMs: number,
+  ): RetryStop | undefined {
     if (rejected) {
       if (failure.retryAfterMs === undefined || retryAfterMs > this.#maxRejectionWait) return "retry-after";
     } else if (!this.#isWorthIt(failure)) {
       return "verdict";
     }
-    if (failure.attempt >= this.attempts) return "attempts";
+    if (made >= this.attempts) return "attempts";
     if (!failure.idempotent && !failure.untouched) return "not-idempotent";
     if (this.#nested === "once" && above.get(repeatedAbove) === true) return "nested";
     return !rejected && retryAfterMs > this.#maxRetryAfter ? "retry-after" : undefined;

@@ -64,7 +64,12 @@ export function makeStack<V>(policies: readonly Policy[], options: StackOptions)
     stats: () => stack.stats(),
     wrap: (f, options) =>
       function (...args) {
-        const given = typeof options === "function" ? options(...args) : options;
+        let given: CallOptions | undefined;
+        try {
+          given = typeof options === "function" ? options(...args) : options;
+        } catch (error) {
+          return Promise.reject(error);
+        }
         return stack.call(() => Reflect.apply(f, this, args), given);
       },
   };

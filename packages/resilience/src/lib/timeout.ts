@@ -17,6 +17,7 @@ export interface TimeoutSource {
 
 /** A policy made by {@link timeout} or {@link attemptTimeout}. */
 export interface TimeoutPolicy extends Driver {
+  /** Decides its place in a stack. */
   readonly kind: "timeout" | "attempt-timeout";
 }
 
