@@ -1,5 +1,4 @@
 // Does the work of a key once: whoever comes with the same key gets the first outcome.
-import { randomUUID } from "node:crypto";
 import { abortable, Context, Keyed, sleep } from "@proj/concurrency";
 import { type ComponentStats, register } from "@proj/concurrency/inspect";
 import { listening, tell } from "./events.ts";
@@ -133,7 +132,7 @@ class Guard implements IdempotencyGuard {
   async #begin(request: IdempotentRequest): Promise<IdempotentOutcome> {
     const { store, lease, ttl, clock, onCrash, onDuplicate, onStoreError } = this.#settings;
     const { key, fingerprint, caller } = request;
-    const owner = randomUUID();
+    const owner = crypto.randomUUID(); // loads the platform's cryptography on first use, not on import
     let takeOver = "";
     for (let look = 0; ; look++) {
       let found: IdempotencyState;
