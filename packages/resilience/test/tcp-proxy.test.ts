@@ -253,6 +253,30 @@ test("it may go up and down as quickly as one likes, and ends as it was told las
   await until(() => client.text === "b");
 });
 
+test("a connection whose end is on its way out can be reset, and is not left behind", async () => {
+  await using server = await tcpServer((socket) => socket.end("bye"));
+  await using proxy = await tcpProxy({ upstream: server.port });
+  for (let i = 0; i < 30; i++) {
+    using client = new TestClient(proxy.port);
+    await until(() => client.text === "bye"); // its end follows at once
+    using _outage = proxy.add({ type: "down" });
+    await until(() => proxy.connections.length === 0);
+  }
+});
+
+test("one that is closed while it comes up again does not listen any more", async () => {
+  const proxy = await tcpProxy({ upstream: 1 });
+  for (let i = 0; i < 5; i++) {
+    proxy.set([{ type: "down" }]);
+    proxy.clear();
+  }
+  await proxy.close();
+  await turns(5);
+  using client = new TestClient(proxy.port);
+  await client.closed;
+  expect(client.error?.code).toBe("ECONNREFUSED");
+});
+
 test("after so many bytes a connection is closed, and not one byte more gets through", async () => {
   await using server = await tcpServer((socket) => socket.end(Buffer.alloc(300_000, "x")));
   await using proxy = await tcpProxy({ upstream: server.port, toxics: [{ type: "limit", bytes: 123_456 }] });

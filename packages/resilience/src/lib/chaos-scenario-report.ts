@@ -40,16 +40,41 @@ export interface ScenarioVerdict {
 
 /** What a report is made of. */
 export interface ScenarioFacts {
+  /** Of the scenario. */
   readonly name: string;
+  /** How long it took. */
   readonly durationMs: number;
+  /** Milliseconds of each bucket. */
   readonly bucketMs: number;
+  /** What was done, in order. */
   readonly events: readonly ScenarioEvent[];
+  /** All calls that ended, in the order of their ends. */
   readonly calls: readonly ScenarioCall[];
+  /** Calls that were not begun. */
   readonly skipped: number;
+  /** Calls that were under way when it ended. */
   readonly unfinished: number;
 }
 
-/** What came of a scenario. Times are milliseconds since it began. */
+/**
+ * What came of a scenario. Times are milliseconds since it began.
+ *
+ * @example
+ * ```ts
+ * import { TestClock } from "@proj/concurrency/testing";
+ * import { act, heal, recoveredWithin, scenario } from "@proj/resilience/chaos";
+ *
+ * let isDown = false;
+ * const outage = act("fault", "outage", () => {
+ *   isDown = true;
+ *   return { [Symbol.dispose]: () => (isDown = false) };
+ * });
+ * const task = () => (isDown ? Promise.reject(new Error("down")) : "ok");
+ * const story = scenario("outage").load({ rate: 10, task }).at(1_000, outage).at(2_000, heal()).expect(recoveredWithin(5_000));
+ * const report = await story.run({ clock: new TestClock() }); // a simulation
+ * console.log(report.assert().recoveryMs, report.errors, report.passed); // prints: 0 { Error: 10 } true
+ * ```
+ */
 export class ScenarioReport {
   /** Of the scenario. */
   readonly name: string;
@@ -107,7 +132,11 @@ export class ScenarioReport {
     return this.calls.filter(({ startedAt, endedAt }) => startedAt >= after && endedAt < before);
   }
 
-  /** @throws ScenarioError with the whole report if something was not as expected */
+  /**
+   * Returns the report itself if all was as expected.
+   *
+   * @throws ScenarioError with the whole report if something was not
+   */
   assert(): this {
     if (!this.passed) throw new ScenarioError(this);
     return this;

@@ -54,7 +54,7 @@ export interface Scenario {
  * @example
  * ```ts
  * import { createServer } from "node:http";
- * import { down, errorRateBelow, heal, noErrorsOtherThan, recoveredWithin, scenario, tcpProxy } from "@proj/resilience/chaos";
+ * import { down, heal, noErrorsOtherThan, recoveredWithin, scenario, tcpProxy } from "@proj/resilience/chaos";
  *
  * const server = createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
  * await new Promise((resolve) => server.once("listening", resolve));

@@ -151,7 +151,10 @@ export class TcpConnection implements ProxyConnection {
 }
 
 function reset(socket: Socket | undefined): void {
-  if (socket?.connecting)
-    socket.destroy(); // there is nobody yet to send a reset to
-  else socket?.resetAndDestroy();
+  if (socket === undefined) return;
+  // One that connects has nobody to send a reset to. While an end is on its way out, the system refuses a reset, and
+  // Node.js then never closes the socket.
+  const isEnding = socket.writableEnded && !socket.writableFinished;
+  if (socket.connecting || isEnding) socket.destroy();
+  else socket.resetAndDestroy();
 }

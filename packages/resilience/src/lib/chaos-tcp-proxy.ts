@@ -208,6 +208,9 @@ class TcpFaultProxy implements TcpProxy {
   async #listen(): Promise<void> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     this.#server = server;
+    server.on("listening", () => {
+      if (this.#server !== server) server.close(); // it was told to close before there was anything to close
+    });
     server.on("connection", (socket) => {
       const connection = new TcpConnection(++this.#accepted, socket, {
         clock: this.#clock,
