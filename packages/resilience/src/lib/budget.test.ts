@@ -1,10 +1,14 @@
 import { Context } from "@proj/concurrency";
 import { components } from "@proj/concurrency/inspect";
+import { TestClock } from "@proj/concurrency/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { GateClock } from "../../test/support/gate-calls.ts";
 import { propertyRuns } from "../../test/support/property-runs.ts";
+import { constant } from "./backoff.ts";
 import { budgetIn, repeatedAbove, repetitionContext, retryBudget, sharedBudget } from "./budget.ts";
+import { compose } from "./compose.ts";
+import { retry } from "./retry.ts";
 import { RollingCounts } from "./rolling-counts.ts";
 
 function withdrawAll(budget: ReturnType<typeof retryBudget>): number {
@@ -80,6 +84,21 @@ test("The context of a repetition says so to all below it", () => {
   using below = Context.derive({ parent: repetition });
   expect([context, repetition, below].map((each) => each.get(repeatedAbove))).toEqual([undefined, true, true]);
   expect(below.get(sharedBudget)).toBe(context.get(sharedBudget));
+});
+
+test("Three layers with three attempts each make seven attempts at most, all paid from the budget of the call tree", async () => {
+  const clock = new TestClock();
+  const tree = retryBudget({ clock });
+  using request = Context.derive({ clock, values: [sharedBudget.of(tree)] });
+  const layer = () => compose({ clock, idempotent: true }, retry({ attempts: 3, backoff: constant(0) }));
+  const [outer, middle, inner] = [layer(), layer(), layer()];
+  let attempts = 0;
+  const task = async () => {
+    attempts++;
+    throw new Error("down");
+  };
+  await outer(() => middle(() => inner(task)), { signal: request }).catch(() => {});
+  expect([attempts, tree.stats()["retries"]]).toEqual([7, 6]);
 });
 
 test("A budget with a name is listed with what it has left", () => {

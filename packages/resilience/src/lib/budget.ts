@@ -79,8 +79,8 @@ export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
 export const sharedBudget = new ContextKey<RetryBudget>("retry budget");
 
 /**
- * Is `true` in the context of a repetition. Below it nobody repeats: three layers with three attempts each make three
- * attempts, not 27.
+ * Is `true` in the context of a repetition. Below it nobody repeats: three layers with three attempts each make at most
+ * seven attempts, not 27.
  */
 export const repeatedAbove = new ContextKey<boolean>("repeated above");
 
