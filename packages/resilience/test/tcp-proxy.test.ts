@@ -253,16 +253,20 @@ test("it may go up and down as quickly as one likes, and ends as it was told las
   await until(() => client.text === "b");
 });
 
-test("a connection whose end is on its way out can be reset, and is not left behind", async () => {
-  await using server = await tcpServer((socket) => socket.end("bye"));
-  await using proxy = await tcpProxy({ upstream: server.port });
-  for (let i = 0; i < 30; i++) {
+test.each([0, 1, 2, 3])(
+  "a connection whose end is on its way out can be reset, and is not left behind: %d",
+  async (ticks) => {
+    const clock = new TestClock();
+    await using server = await tcpServer((socket) => socket.end("bye"));
+    await using proxy = await tcpProxy({ upstream: server.port, clock, toxics: [{ type: "slow-close", delay: 100 }] });
     using client = new TestClient(proxy.port);
-    await until(() => client.text === "bye"); // its end follows at once
+    await until(() => client.text === "bye" && clock.timers === 1);
+    clock.advanceToNext(); // the end goes out
+    for (let i = 0; i < ticks; i++) await new Promise<void>((resolve) => process.nextTick(resolve));
     using _outage = proxy.add({ type: "down" });
     await until(() => proxy.connections.length === 0);
-  }
-});
+  },
+);
 
 test("one that is closed while it comes up again does not listen any more", async () => {
   const proxy = await tcpProxy({ upstream: 1 });
