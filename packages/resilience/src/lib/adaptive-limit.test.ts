@@ -1,6 +1,7 @@
 // A limit that finds itself: what it learns from, how far it goes, and who is turned away.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { getEventListeners } from "node:events";
 import { Context } from "@proj/concurrency";
 import { components } from "@proj/concurrency/inspect";
 import { TestClock } from "@proj/concurrency/testing";
@@ -16,6 +17,7 @@ import {
   type AdaptiveLimit,
   type AdaptiveLimitOptions,
   adaptiveLimit,
+  bulkhead,
   callPriority,
   compose,
   type OutcomeKind,
@@ -157,6 +159,17 @@ test("adaptiveLimit() counts a failure with a Retry-After as overload", async ()
   expect(limit.limit).toBeLessThan(10);
 });
 
+test("adaptiveLimit() keeps its limit for calls that take no time at all", async () => {
+  const clock = new TestClock();
+  const limit = adaptiveLimit({ initial: 10, window: 1 });
+  for (let round = 0; round < 100; round++) {
+    for (const leave of Array.from({ length: 10 }, () => enter(limit, { clock }))) leave();
+    await clock.advance(1);
+  }
+
+  expect(limit.limit).toBe(10);
+});
+
 test("adaptiveLimit() stays within min and max", () => {
   const up = simulate({ rate: 2_000, slots: 1_000, latency: () => 50, until: 20_000, max: 30 });
   const down = simulate({ rate: 1_000, slots: 1, latency: () => 50, until: 20_000, min: 5, initial: 8 });
@@ -236,6 +249,36 @@ test("whenReady() wakes as many as places become free, in order, and forgets who
   await new Promise(setImmediate);
 
   expect(woken).toEqual(["first"]);
+});
+
+test("whenReady() wakes no more callers than there are new places", async () => {
+  const limit = adaptiveLimit({ initial: 3 });
+  const leaves = [1, 2, 3].map(() => enter(limit));
+  let woken = 0;
+  for (let caller = 0; caller < 4; caller++) void limit.whenReady().then(() => woken++);
+  leaves[0]?.();
+  leaves[1]?.(); // nobody has had time to take the place of the first
+  await new Promise(setImmediate);
+
+  expect(woken).toBe(2);
+});
+
+test("whenReady() wakes more callers when the limit rises", async () => {
+  const clock = new TestClock();
+  const limit = adaptiveLimit({ algorithm: "aimd", initial: 1, window: 1 });
+  for (let call = 0; call < 9; call++) {
+    const leave = enter(limit, { clock });
+    await clock.advance(1);
+    leave();
+  }
+  const leave = enter(limit, { clock });
+  let woken = 0;
+  for (let caller = 0; caller < 3; caller++) void limit.whenReady().then(() => woken++);
+  await clock.advance(1);
+  leave();
+  await new Promise(setImmediate);
+
+  expect([limit.limit, woken]).toEqual([2, 2]);
 });
 
 test("adaptiveLimit({ queue }) serves in order of arrival, in each caller's own AsyncLocalStorage", async () => {
@@ -388,3 +431,44 @@ test("adaptiveLimit() names the option that is none", () => {
   expect(() => adaptiveLimit({ window: 0 })).toThrow(RangeError);
   expect(() => adaptiveLimit({ random: "" as never })).toThrow(TypeError);
 });
+
+for (const [name, make] of [
+  ["bulkhead", () => bulkhead({ max: 1, queue: 1_000 })],
+  ["adaptiveLimit", () => adaptiveLimit({ initial: 1, max: 1, queue: 1_000, maxWait: 10_000 })],
+] as const) {
+  test(`${name}({ queue }) leaves nothing behind on a signal that lives long (failsafe-go: child context leaks)`, async () => {
+    const controller = new AbortController();
+    const context = Context.derive({ signal: controller.signal });
+    const policy = make();
+    for (let round = 0; round < 3; round++) {
+      const calls = Array.from({ length: 500 }, () => through(policy, () => Promise.resolve(), { context }));
+      expect(getEventListeners(controller.signal, "abort").length).toBe(1);
+      await Promise.all(calls);
+    }
+
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  });
+
+  test(`${name}({ queue }) begins no work that was given up, at whatever turn, and loses no place`, async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      const policy = make();
+      const held = Promise.withResolvers<void>();
+      const holding = through(policy, () => held.promise);
+      const context = Context.derive();
+      let hasRun = false;
+      const task = () => {
+        expect(context.cancelled).toBe(false);
+        hasRun = true;
+        return "done";
+      };
+      const waiting = through(policy, task, { context }).catch((error: unknown) => error);
+      held.resolve();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      context.cancel("too late");
+
+      expect(await waiting).toBe(hasRun ? "done" : "too late");
+      await holding;
+      expect(await through(policy, () => "next")).toBe("next");
+    }
+  });
+}

@@ -80,6 +80,8 @@ export class GradientLimit extends WindowedLimit {
     if (this.isOverloaded(window)) {
       this.#doublings = 0;
       this.#set(this.exact * backoff);
+    } else if (window.mean === 0) {
+      return this.exact; // on a clock that stands still, or for calls that take no time: nothing can be compared
     } else if (experiment !== undefined) {
       this.#learn(experiment, window);
     } else {
