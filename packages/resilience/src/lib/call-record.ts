@@ -1,16 +1,18 @@
 // The calls that the policies are given.
-import type { Clock, Context, OwnedContext, Timer } from "@proj/concurrency";
-import type { Sleeper } from "./alarm.ts";
+import type { Clock, Context } from "@proj/concurrency";
 import type { Call, OutcomeKind } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { Guard } from "./guard.ts";
+import { callPriority } from "./priority.ts";
+
+const never = Number.POSITIVE_INFINITY;
 
 /** A call that its maker can write to. One shape for all, so that reading it stays fast. */
-export class CallRecord implements Call, Sleeper {
+export class CallRecord implements Call {
   readonly name: string;
   context: Context;
   readonly key: string | undefined;
   readonly idempotent: boolean;
-  readonly priority: number;
   readonly attempt: number;
   readonly clock: Clock;
   startedAt: number;
@@ -24,25 +26,19 @@ export class CallRecord implements Call, Sleeper {
 
   /** The endpoints that all attempts of the call have been sent to, by id; only where there is a choice. */
   tried: string[] | undefined;
-  /** What its frame made for it and has to let go of. */
-  owned: OwnedContext | undefined;
-  watch: Disposable | undefined;
-  timer: Timer | undefined;
-  due = Number.POSITIVE_INFINITY;
-  wake: ((reason: unknown) => void) | undefined;
-  earlier: Sleeper | undefined;
-  later: Sleeper | undefined;
-  /** When the frames outside of it will have ended it. */
-  until = Number.POSITIVE_INFINITY;
-  /** Milliseconds it was given; `Infinity` if it may take as long as it likes. */
-  limit = Number.POSITIVE_INFINITY;
+  /** When the frames outside of it will have ended it; `Infinity` if they leave it its time. */
+  until = never;
+  /** What its frame ends it by. */
+  guard: Guard | undefined;
+  /** As the caller gave it. */
+  readonly #priority: number | undefined;
 
   constructor(
     name: string,
     context: Context,
     key: string | undefined,
     idempotent: boolean,
-    priority: number,
+    priority: number | undefined,
     attempt: number,
     clock: Clock,
     startedAt: number,
@@ -52,11 +48,16 @@ export class CallRecord implements Call, Sleeper {
     this.context = context;
     this.key = key;
     this.idempotent = idempotent;
-    this.priority = priority;
+    this.#priority = priority;
     this.attempt = attempt;
     this.clock = clock;
     this.startedAt = startedAt;
     this.endpoint = endpoint;
+  }
+
+  /** Looked up only for those who ask. */
+  get priority(): number {
+    return this.#priority ?? this.context.get(callPriority) ?? 0;
   }
 }
 

@@ -1,6 +1,6 @@
 // The async frame that gates, timeouts and a retry which follow one another share. What a success costs is all in here:
 // no closure but one, no signal that nobody reads, one reading of the clock at the start of an attempt and one at its end.
-import { Context, sleep, systemClock } from "@proj/concurrency";
+import { Context, type OwnedContext, sleep } from "@proj/concurrency";
 import { Alarm } from "./alarm.ts";
 import { keepAttemptErrors } from "./attempt-errors.ts";
 import { budgetIn, repeatedAbove } from "./budget.ts";
@@ -13,6 +13,7 @@ import { discard } from "./discard.ts";
 import type { Fallback } from "./fallback.ts";
 import type { FallbackAnswer } from "./fallback-levels.ts";
 import { Gates, type Tokens } from "./gates.ts";
+import { Guard, isThenable, timedOut } from "./guard.ts";
 import type { Retry } from "./retry.ts";
 import { Tally } from "./tally.ts";
 import type { TimeLimit } from "./timeout.ts";
@@ -47,9 +48,6 @@ const marked = [repeatedAbove.of(true)];
 
 /** Timers of the platform may fire this many milliseconds before their time. */
 const early = 1;
-
-/** What the timer of an attempt rejects with: the error is made in the frame, where it gets the stack of the caller. */
-const timedOut = Symbol("timed out");
 
 export class Frame implements Layer {
   readonly tally = new Tally();
@@ -106,14 +104,12 @@ export class Frame implements Layer {
         attempt.error = error;
       }
       attempt.endedAt = attempt.clock.now();
-      if (attempt.wake !== undefined) this.#alarm.remove(attempt);
-      else attempt.timer?.clear();
-      attempt.watch?.[Symbol.dispose]();
+      attempt.guard?.end(this.#alarm);
       if (hasFailed) this.#fail(attempt, above, deadline);
       else hasFailed = !this.#succeed(attempt, value);
       if (tokens !== undefined) this.#inner.exit(attempt, tokens);
-      this.#each?.source?.observe?.(attempt);
-      if (hasFailed) attempt.owned?.cancel(attempt.error);
+      if (tokens !== undefined) this.#each?.source?.observe?.(attempt);
+      if (hasFailed) attempt.guard?.owned?.cancel(attempt.error);
 
       if (this.#retry !== undefined) {
         if (attempt.outcome === "ok") {
@@ -175,70 +171,37 @@ export class Frame implements Layer {
   /** Starts the work of an attempt, and what ends it in time. */
   #start<T>(attempt: CallRecord, task: ResilientTask<T>, above: Context, deadline: number): T | PromiseLike<T> {
     const limit = this.#limit(attempt, deadline);
-    let context = above;
-    if (attempt.attempt > 1 && this.#retry !== undefined) {
-      context = Context.derive({
-        parent: above,
-        timeout: limit,
-        clock: attempt.clock,
-        now: attempt.startedAt,
-        values: marked,
-      });
-      attempt.owned = context as CallRecord["owned"];
-    } else if (limit !== never) {
-      context = Context.derive({ parent: above, timeout: limit, clock: attempt.clock, now: attempt.startedAt });
-      attempt.owned = context as CallRecord["owned"];
-    }
-    attempt.context = context;
-    if (this.#next !== undefined && limit !== never) attempt.until = Math.min(attempt.until, attempt.startedAt + limit);
-    const work = this.#launch(attempt, task, context);
-    return (limit === never && !this.#isInside) || !isThenable(work) ? work : this.#race(work, attempt, above, limit);
+    const isRepetition = attempt.attempt > 1 && this.#retry !== undefined;
+    if (limit === never && !isRepetition && !this.#isInside) return this.#launch(attempt, task);
+
+    const guard = new Guard(
+      limit === never && !isRepetition ? undefined : ownContext(attempt, above, limit, isRepetition),
+      limit,
+    );
+    attempt.guard = guard;
+    if (guard.owned !== undefined) attempt.context = guard.owned;
+    if (this.#next !== undefined) attempt.until = Math.min(attempt.until, attempt.startedAt + limit);
+    const work = this.#launch(attempt, task);
+    return isThenable(work) ? guard.race(work, attempt, above, this.#alarm) : work;
   }
 
   /** Milliseconds for the attempt. */
   #limit(attempt: CallRecord, deadline: number): number {
-    let limit = never;
-    if (deadline !== never) {
-      limit = deadline - attempt.startedAt;
-      if (limit <= 0) throw timedOut;
-    }
-    if (this.#each !== undefined) limit = Math.min(limit, this.#each.timeoutFor(attempt));
-    attempt.limit = limit;
-    return limit;
+    const left = deadline === never ? never : deadline - attempt.startedAt;
+    if (left <= 0) throw timedOut;
+    return this.#each === undefined ? left : Math.min(left, this.#each.timeoutFor(attempt));
   }
 
-  #launch<T>(attempt: CallRecord, task: ResilientTask<T>, context: Context): T | PromiseLike<T> {
+  #launch<T>(attempt: CallRecord, task: ResilientTask<T>): T | PromiseLike<T> {
+    const { context } = attempt;
     if (this.#next !== undefined) return this.#next.run(attempt, task);
     if (context === Context.current()) return task(context, attempt);
     return Context.run(context, () => task(context, attempt));
   }
 
-  /** Settles with the work, or before it: when the time is up, or those above have given up. */
-  #race<T>(work: PromiseLike<T>, attempt: CallRecord, above: Context, limit: number): Promise<T> {
-    const race = new Promise<unknown>(take) as Promise<T>; // only the work resolves it
-    const { resolve, reject } = taken;
-    // The promise's own functions, and no second reaction: only so does an async stack trace pass through.
-    work.then(resolve, reject);
-    attempt.watch = Context.after(above, reject);
-    // What is above has a timer of its own by now, if that is nearer.
-    if (above.deadline === never || limit < above.remaining) this.#setAlarm(attempt, limit, reject);
-    return race;
-  }
-
-  #setAlarm(attempt: CallRecord, limit: number, reject: (reason: unknown) => void): void {
-    if (limit === never) return;
-    if (attempt.clock !== systemClock) {
-      attempt.timer = attempt.clock.setTimeout(reject, limit, timedOut);
-      return;
-    }
-    attempt.due = attempt.startedAt + limit;
-    attempt.wake = reject;
-    this.#alarm.add(attempt, attempt.startedAt);
-  }
-
   /** Returns whether it is a success for the caller as well. */
   #succeed(attempt: CallRecord, value: unknown): boolean {
-    attempt.owned?.release(); // a response that is returned can still be read
+    attempt.guard?.owned?.release(); // a response that is returned can still be read
     attempt.value = value;
     if ((typeof value !== "object" || value === null) && this.#classify === classify) return true; // and "ok"
     return this.#judge(attempt, false);
@@ -246,7 +209,8 @@ export class Frame implements Layer {
 
   /** Finds out what has happened, and what to tell the caller. */
   #fail(attempt: CallRecord, above: Context, deadline: number): void {
-    const { owned, error } = attempt;
+    const { error } = attempt;
+    const owned = attempt.guard?.owned;
     if (above.cancelled && (error === above.cause || isAbort(error))) {
       attempt.error = above.cause; // untouched, whatever the task has made of it
       // Unless it was its own stack that has run out of time, this tells nothing of the dependency.
@@ -271,7 +235,8 @@ export class Frame implements Layer {
     }
   }
 
-  #timeoutError({ name, startedAt, endedAt, limit, error }: CallRecord, deadline: number): CallTimeoutError {
+  #timeoutError({ name, startedAt, endedAt, guard, error }: CallRecord, deadline: number): CallTimeoutError {
+    const limit = guard?.limit ?? never;
     const options = error === timedOut ? undefined : { cause: error };
     if (startedAt + limit < deadline) return new CallTimeoutError(name, "attempt", limit, endedAt - startedAt, options);
     const all = this.#total?.ms ?? limit;
@@ -307,17 +272,8 @@ interface Earlier {
   pause: number;
 }
 
-/** The resolvers of the promise made last. Taken without a closure for each promise. */
-const taken: { resolve: (value: unknown) => void; reject: (reason: unknown) => void } = {
-  resolve: () => {},
-  reject: () => {},
-};
-
-function take(resolve: (value: unknown) => void, reject: (reason: unknown) => void): void {
-  taken.resolve = resolve;
-  taken.reject = reject;
-}
-
-function isThenable<T>(work: T | PromiseLike<T>): work is PromiseLike<T> {
-  return work instanceof Promise || typeof (work as Partial<PromiseLike<T>> | null | undefined)?.then === "function";
+function ownContext(attempt: CallRecord, above: Context, limit: number, isRepetition: boolean): OwnedContext {
+  const { clock, startedAt } = attempt;
+  if (!isRepetition) return Context.derive({ parent: above, timeout: limit, clock, now: startedAt });
+  return Context.derive({ parent: above, timeout: limit, clock, now: startedAt, values: marked });
 }

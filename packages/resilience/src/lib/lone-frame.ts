@@ -1,7 +1,7 @@
 // A policy that a frame knows, in the hands of somebody who takes it for any other driver.
 import type { Context } from "@proj/concurrency";
 import type { Call, ResilientTask } from "./call.ts";
-import { forkCall } from "./call-record.ts";
+import { forkCall, innerCall } from "./call-record.ts";
 import { classify } from "./classify.ts";
 import { Frame, type FrameParts } from "./frame.ts";
 import type { Next } from "./policy.ts";
@@ -19,5 +19,6 @@ export async function runAlone<T>(
 
 /** The same for what is inside of a driver. */
 export function runNext<T>(parts: Omit<FrameParts, "classify">, call: Call, next: Next<T>): Promise<T> {
-  return runAlone(parts, call, (_context, attempt) => next(attempt), call.context);
+  // The frame's record is its own: what is inside writes to the one that it is given.
+  return runAlone(parts, call, (_context, attempt) => next(innerCall(attempt)), call.context);
 }

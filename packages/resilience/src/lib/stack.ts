@@ -13,7 +13,6 @@ import { Fallback } from "./fallback.ts";
 import { Frame, type FrameParts, type Layer } from "./frame.ts";
 import { Gates } from "./gates.ts";
 import type { Driver, Gate, Policy } from "./policy.ts";
-import { callPriority } from "./priority.ts";
 import { Retry } from "./retry.ts";
 import { TimeLimit } from "./timeout.ts";
 
@@ -125,7 +124,7 @@ class Stack {
   #callIn<T>(context: Context, task: ResilientTask<T>, options: CallOptions | undefined): Promise<T> {
     context.throwIfCancelled();
     const clock = this.#clock ?? context.clock;
-    const priority = options?.priority ?? context.get(callPriority) ?? 0;
+    const priority = options?.priority;
     const idempotent = options?.idempotent ?? this.#idempotent;
     const now = clock.now();
     const call = new CallRecord(this.name, context, options?.key, idempotent, priority, 1, clock, now, undefined);
