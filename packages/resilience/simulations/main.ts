@@ -44,11 +44,25 @@ async function write({ name, title, story, run }: Scenario): Promise<Result> {
   const { laws, table, charts } = await run(seed, 1);
   const small = await run(seed, smallScale);
   const result: Result = { title, story, seed, laws, table, small: { laws: small.laws, table: small.table } };
-  writeFileSync(fileOf(name), `${JSON.stringify(result, undefined, 2)}\n`);
+  writeFileSync(fileOf(name), `${json(result)}\n`);
   for (const [chart, content] of Object.entries(charts)) {
     writeFileSync(join(import.meta.dirname, "../docs", `${chart}.svg`), draw(content));
   }
   return result;
+}
+
+/** As the formatter of this repository writes it: a row of numbers on one line, if there is room. */
+function json(value: unknown, indent = ""): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const deeper = `${indent}  `;
+  if (!Array.isArray(value)) {
+    const lines = Object.entries(value).map(([key, each]) => `${deeper}${JSON.stringify(key)}: ${json(each, deeper)}`);
+    return `{\n${lines.join(",\n")}\n${indent}}`;
+  }
+  const items = value.map((item) => json(item, deeper));
+  const line = `[${items.join(", ")}]`;
+  const isRow = value.every((item) => typeof item !== "object") && indent.length + line.length < 120;
+  return isRow ? line : `[\n${items.map((item) => deeper + item).join(",\n")}\n${indent}]`;
 }
 
 function fileOf(name: string): string {
