@@ -1,7 +1,10 @@
 // Pressure is real, stays within its caps and ends with whoever asked for it.
 import { readdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { PressureError, pressure } from "@proj/resilience/chaos";
-import { spawnProcess } from "@tooling/testing";
+import { runTool, spawnProcess, temporaryFolder } from "@tooling/testing";
 import { expect, test } from "vitest";
 import { echoServer, turns, until } from "./support/chaos-servers.ts";
 
@@ -77,6 +80,38 @@ test("it ends with its parent, even one that was killed", async () => {
   parent.signal("SIGKILL");
   await parent.exited;
   await until(() => !isAlive(pid));
+});
+
+test.each([false, true])("it works from a bundle, minified with names kept or as it is: %s", async (minify) => {
+  // The bundler that tsup builds with; only the part of its API that is used here is typed.
+  const { build } = createRequire(import.meta.resolve("tsup"))("esbuild") as {
+    build(options: object): Promise<unknown>;
+  };
+  await using folder = await temporaryFolder();
+  const outfile = join(folder.path, "chaos.mjs");
+  await build({
+    entryPoints: [fileURLToPath(new URL("../src/chaos.ts", import.meta.url))],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    conditions: ["@proj/source"],
+    minify,
+    keepNames: minify,
+  });
+  const program = `
+    const { pressure } = await import(${JSON.stringify(pathToFileURL(outfile).href)});
+    for (const start of [
+      () => pressure.memory({ bytes: 2_000_000 }),
+      () => pressure.cpu({ threads: 1, load: 0.1 }),
+      () => pressure.fds({ count: 10 }),
+    ]) {
+      await using pressing = await start();
+      console.log(pressing.held);
+    }
+  `;
+  const { code, stdout } = await runTool(process.execPath, ["--input-type=module", "--eval", program]);
+  expect([code, stdout]).toEqual([0, "2000000\n1\n10\n"]);
 });
 
 test("it does not keep its parent alive", async () => {

@@ -1,6 +1,6 @@
 // Steers proxies and rules from another process, over HTTP on this machine.
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { ClosedError } from "@proj/concurrency";
 import { checkPort } from "./chaos-address.ts";
 import type { Toxic } from "./chaos-toxic.ts";
@@ -112,7 +112,7 @@ class Refusal extends Error {
 
 class ControlServer implements ChaosControl {
   readonly #entries = new Map<string, Entry>();
-  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  #server: Server | undefined;
   #isClosed = false;
   #port = 0;
 
@@ -125,9 +125,12 @@ class ControlServer implements ChaosControl {
   }
 
   async listen(port: number): Promise<void> {
-    this.#server.listen(port, "127.0.0.1");
-    await once(this.#server, "listening");
-    this.#port = (this.#server.address() as { readonly port: number }).port; // it listens on a port
+    const { createServer } = await import("node:http");
+    const server = createServer((request, response) => void this.#answer(request, response));
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    this.#server = server;
+    this.#port = (server.address() as { readonly port: number }).port; // it listens on a port
   }
 
   register(target: ChaosTarget): Disposable {
@@ -147,11 +150,13 @@ class ControlServer implements ChaosControl {
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
     this.#isClosed = true;
-    const closed = once(this.#server, "close");
-    this.#server.close();
-    this.#server.closeAllConnections();
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    const closed = once(server, "close");
+    server.close();
+    server.closeAllConnections();
     await closed;
   }
 

@@ -1,11 +1,11 @@
 // Takes memory, CPU time and file descriptors away from others, in a process of its own that cannot take too much.
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { checkCount, checkDuration, checkRatio } from "@proj/concurrency/options";
 import { type ProxyAddress, parseAddress } from "./chaos-address.ts";
-import { hostPressure, type PressureOrder, type PressureReport } from "./chaos-pressure-host.ts";
+import { type PressureOrder, type PressureReport, pressureProgram } from "./chaos-pressure-host.ts";
 
 /** What can be set on all kinds of pressure. */
 export interface PressureOptions {
@@ -126,9 +126,8 @@ function timeoutOf(action: string, { timeout = 300_000 }: PressureOptions): numb
 
 async function start(order: PressureOrder): Promise<Pressure> {
   const { NODE_OPTIONS: _, ...env } = process.env; // made for this process, not for that one
-  // Some compilers wrap inner functions in a call of __name, which exists in their files alone.
-  const program = `const __name = (f) => f; (${hostPressure})(${JSON.stringify(order)})`;
-  const child = spawn(process.execPath, ["--max-old-space-size=64", "--eval", program], {
+  const { spawn } = await import("node:child_process");
+  const child = spawn(process.execPath, ["--max-old-space-size=64", "--eval", pressureProgram(order)], {
     env,
     stdio: ["pipe", "pipe", "ignore"],
     windowsHide: true,
