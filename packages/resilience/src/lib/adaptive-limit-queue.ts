@@ -88,13 +88,15 @@ export class QueueLimit extends Limiter implements Driver, AdaptiveLimitPolicy {
   /** The place goes from hand to hand: nobody who comes can see it free before those who wait. */
   #serve(now: number): void {
     while (this.#queue.size > 0 && this.inFlight < this.limit) {
-      const waiter = this.#queue.shift(now);
+      const waiter = this.#queue.shift(now, this.#hasRoomFor);
       if (waiter === undefined) break;
       this.inFlight++;
       waiter.settle(undefined);
     }
     if (this.#queue.size === 0) this.#stopWatching();
   }
+
+  readonly #hasRoomFor = ({ call }: Waiter): boolean => this.hasRoom(call);
 
   /** One timer for all, for the case that no call ends that would make the queue move. */
   #watch({ clock }: Call): void {

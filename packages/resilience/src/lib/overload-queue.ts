@@ -71,12 +71,13 @@ export class OverloadQueue<W extends QueuedCall> {
     return true;
   }
 
-  /** Takes out who is to be served now. */
-  shift(now: number): W | undefined {
+  /** Takes out who is to be served now, if there is room for that one. */
+  shift(now: number, hasRoom: (waiter: W) => boolean = () => true): W | undefined {
     this.dropStale(now);
     const [line] = this.#lines;
     const waiter = (this.isOverloaded(now) ? line?.newest : line?.oldest) as W | undefined; // only such were pushed
-    if (waiter !== undefined) this.remove(waiter);
+    if (waiter === undefined || !hasRoom(waiter)) return undefined;
+    this.remove(waiter);
     return waiter;
   }
 
