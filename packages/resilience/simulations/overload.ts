@@ -116,7 +116,10 @@ async function run(seed: number, scale: number): Promise<Report> {
         unit: "%",
         yMax: 100,
         series: classes.map(({ name }) => `${name} priority`),
-        groups: rows.map(([name, { success }]) => ({ name, values: success.map((share) => round(share * 100)) })),
+        groups: rows.map(([name, { success }]) => ({
+          name,
+          values: success.map((share) => Math.round(share * 1_000) / 10),
+        })),
       },
     },
   };

@@ -119,7 +119,7 @@ function legendOf(entries: readonly LegendEntry[]): string[] {
   let x = 16;
   return entries.map(({ name, tone }) => {
     const entry = `<line class="line ${tone}" x1="${x + 2}" x2="${x + 20}" y1="53" y2="53"/><text x="${x + 27}" y="58">${escapeXml(name)}</text>`;
-    x += 27 + Math.ceil(name.length * 6.9) + 16;
+    x += 27 + Math.ceil(name.length * 7.1) + 18;
     return entry;
   });
 }
