@@ -179,7 +179,7 @@ export class ScenarioError extends Error {
 }
 
 function bucketsOf({ durationMs, bucketMs, calls }: ScenarioFacts): ScenarioBucket[] {
-  const groups = Array.from({ length: Math.max(1, Math.ceil(durationMs / bucketMs)) }, (): ScenarioCall[] => []);
+  const groups = Array.from({ length: Math.max(1, Math.round(durationMs / bucketMs)) }, (): ScenarioCall[] => []);
   for (const call of calls) groups[Math.min(groups.length - 1, Math.floor(call.endedAt / bucketMs))]?.push(call);
   return groups.map((group, index) => {
     const good = group.filter(({ error }) => error === undefined);

@@ -50,7 +50,9 @@ export function drawScenario(report: ScenarioReport): string {
   }
   for (let tick = 0; tick <= 4; tick++) {
     const at = (durationMs * tick) / 4;
-    parts.push(`<text class="mid" x="${x(at)}" y="${height - bottom + 17}">${time(at)}</text>`);
+    parts.push(
+      `<text class="${tick === 4 ? "end" : "mid"}" x="${x(at)}" y="${height - bottom + 17}">${time(at)}</text>`,
+    );
   }
   const missed = verdicts.filter(({ met }) => !met).length;
   const verdict = missed === 0 ? "all as expected" : `${missed} of ${verdicts.length} not as expected`;
@@ -83,8 +85,8 @@ function legend(): string[] {
   return items.flatMap(([kind, text], index) => {
     const at = width - right - 210 + index * 66;
     return [
-      `<rect class="${kind}" x="${at}" y="13" width="10" height="10"/>`,
-      `<text x="${at + 14}" y="22">${text}</text>`,
+      `<rect class="${kind}" x="${at}" y="31" width="10" height="10"/>`,
+      `<text x="${at + 14}" y="40">${text}</text>`,
     ];
   });
 }
