@@ -2,10 +2,9 @@
 import type { Clock, Context } from "@proj/concurrency";
 import type { Call, OutcomeKind } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { Tokens } from "./gates.ts";
 import type { Guard } from "./guard.ts";
 import { callPriority } from "./priority.ts";
-
-const never = Number.POSITIVE_INFINITY;
 
 /** A call that its maker can write to. One shape for all, so that reading it stays fast. */
 export class CallRecord implements Call {
@@ -24,10 +23,19 @@ export class CallRecord implements Call {
   error: unknown;
   value: unknown;
 
+  /** Whether it has failed with `error`, which may be `undefined`, and has no `value`. */
+  hasThrown = false;
+  /** The context outside of the frame that it is in. */
+  readonly above: Context;
+  /** When all attempts in its frame must be over. */
+  deadline: number | undefined;
+  /** Of the gates that it has passed. */
+  outerTokens: Tokens | undefined;
+  innerTokens: Tokens | undefined;
   /** The endpoints that all attempts of the call have been sent to, by id; only where there is a choice. */
   tried: string[] | undefined;
-  /** When the frames outside of it will have ended it; `Infinity` if they leave it its time. */
-  until = never;
+  /** When the frames outside of it will have ended it. */
+  until: number | undefined;
   /** What its frame ends it by. */
   guard: Guard | undefined;
   /** As the caller gave it. */
@@ -46,6 +54,7 @@ export class CallRecord implements Call {
   ) {
     this.name = name;
     this.context = context;
+    this.above = context;
     this.key = key;
     this.idempotent = idempotent;
     this.#priority = priority;

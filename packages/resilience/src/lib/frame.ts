@@ -12,7 +12,7 @@ import { isAbort } from "./classify-error.ts";
 import { discard } from "./discard.ts";
 import type { Fallback } from "./fallback.ts";
 import type { FallbackAnswer } from "./fallback-levels.ts";
-import { Gates, type Tokens } from "./gates.ts";
+import { Gates } from "./gates.ts";
 import { Guard, isThenable, timedOut } from "./guard.ts";
 import type { Retry } from "./retry.ts";
 import { Tally } from "./tally.ts";
@@ -75,119 +75,80 @@ export class Frame implements Layer {
     this.#isInside = isInside;
   }
 
+  /** What a success does not need is elsewhere: an async function costs by the number of its variables. */
   async run<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
     this.tally.calls++;
-    const above = call.context;
-    const deadline = this.#total === undefined ? never : call.startedAt + this.#total.timeoutFor(call);
-    let outerTokens: Tokens;
     try {
-      outerTokens = this.#outer.enter(call, this.#turnAway);
+      const value = await this.#begin(call, task);
+      if (this.#returned(call, call, value)) return value;
     } catch (error) {
-      this.#turnAway(call, error);
-      this.tally.count(call);
-      if (this.#fallback !== undefined) return await this.#fallBack(this.#fallback, call, task, above, true);
-      throw error;
+      this.#threw(call, error);
     }
-    if (this.#retry !== undefined) budgetIn(above, this.#retry.budget)?.deposit();
-
-    let attempt = call;
-    let earlier: Earlier | undefined;
-    for (;;) {
-      let tokens: Tokens | undefined;
-      let hasFailed = false;
-      let value: T | undefined;
-      try {
-        tokens = this.#inner.enter(attempt, this.#turnAway);
-        value = await this.#start(attempt, task, above, deadline);
-      } catch (error) {
-        hasFailed = true;
-        attempt.error = error;
-      }
-      attempt.endedAt = attempt.clock.now();
-      attempt.guard?.end(this.#alarm);
-      if (hasFailed) this.#fail(attempt, above, deadline);
-      else hasFailed = !this.#succeed(attempt, value);
-      if (tokens !== undefined) this.#inner.exit(attempt, tokens);
-      if (tokens !== undefined) this.#each?.source?.observe?.(attempt);
-      if (hasFailed) attempt.guard?.owned?.cancel(attempt.error);
-
-      if (this.#retry !== undefined) {
-        if (attempt.outcome === "ok") {
-          this.#retry.succeeded(attempt.endedAt - attempt.startedAt);
-        } else {
-          earlier ??= { errors: [], pause: 0 };
-          if (await this.#waitToRepeat(attempt, above, deadline, earlier)) {
-            if (!hasFailed) discard(value);
-            earlier.errors.push(hasFailed ? attempt.error : value);
-            attempt = forkCall(call, attempt.attempt + 1, above);
-            continue;
-          }
-          if (!hasFailed && attempt.error !== undefined) {
-            hasFailed = true; // the caller has given up meanwhile
-            discard(value);
-          }
-        }
-      }
-
-      settle(call, attempt);
-      this.#outer.exit(call, outerTokens);
-      this.#total?.source?.observe?.(call);
-      this.tally.count(call);
-      if (call.outcome === "ok") {
-        this.#fallback?.keep(call);
-        return value as T; // it is set, or there would be an error
-      }
-      if (earlier !== undefined && earlier.errors.length > 0) keepAttemptErrors(call.error, earlier.errors);
-      if (this.#fallback !== undefined) return await this.#fallBack(this.#fallback, call, task, above, hasFailed);
-      if (hasFailed) throw call.error;
-      return value as T;
-    }
+    return await this.#goOn(call, task);
   }
 
-  async #fallBack<T>(
-    fallback: Fallback,
-    call: CallRecord,
-    task: ResilientTask<T>,
-    above: Context,
-    hasFailed: boolean,
-  ): Promise<T> {
+  /** The first attempt. */
+  #begin<T>(call: CallRecord, task: ResilientTask<T>): T | PromiseLike<T> {
+    if (this.#total !== undefined) call.deadline = call.startedAt + this.#total.timeoutFor(call);
+    call.outerTokens = this.#outer.enter(call);
+    if (this.#retry !== undefined) budgetIn(call.above, this.#retry.budget)?.deposit();
+    return this.#start(call, task);
+  }
+
+  /** After a first attempt that is no success: repeats it, falls back, or tells the caller. */
+  async #goOn<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
+    const earlier: Earlier = { errors: [], pause: 0 };
+    let attempt = call;
+    while (await this.#waitToRepeat(attempt, earlier)) {
+      earlier.errors.push(attempt.hasThrown ? attempt.error : attempt.value);
+      discard(attempt.value);
+      attempt = forkCall(call, attempt.attempt + 1, call.above);
+      attempt.deadline = call.deadline;
+      attempt.outerTokens = call.outerTokens;
+      try {
+        const value = await this.#start(attempt, task);
+        if (this.#returned(call, attempt, value)) return value;
+      } catch (error) {
+        this.#threw(attempt, error);
+      }
+    }
+    settle(call, attempt);
+    if (call.outerTokens !== undefined) this.#outer.exit(call, call.outerTokens);
+    this.#total?.source?.observe?.(call);
+    this.tally.count(call);
+    if (earlier.errors.length > 0) keepAttemptErrors(call.error, earlier.errors);
+    return this.#fallback === undefined ? answerOf(call) : await this.#fallBack(this.#fallback, call, task);
+  }
+
+  async #fallBack<T>(fallback: Fallback, call: CallRecord, task: ResilientTask<T>): Promise<T> {
+    const { above } = call;
     call.context = above;
     const ask = (): Promise<FallbackAnswer<unknown>> => fallback.answer(call, task, above);
     const answer = await (above === Context.current() ? ask() : Context.run(above, ask));
-    if (answer !== undefined) discard(call.value);
-    if (answer !== undefined && "error" in answer) throw answer.error;
-    if (answer !== undefined) return answer.value as T; // or what the stack's type says that it may answer
-    if (hasFailed) throw call.error;
-    return call.value as T;
+    if (answer === undefined) return answerOf(call);
+    discard(call.value);
+    if ("error" in answer) throw answer.error;
+    return answer.value as T; // or what the type of the stack says that it may answer
   }
 
-  /** A gate has thrown. */
-  readonly #turnAway = (call: CallRecord, error: unknown): void => {
-    call.endedAt = call.startedAt;
-    call.error = error;
-    judge(call, classify, true);
-  };
-
-  /** Starts the work of an attempt, and what ends it in time. */
-  #start<T>(attempt: CallRecord, task: ResilientTask<T>, above: Context, deadline: number): T | PromiseLike<T> {
-    const limit = this.#limit(attempt, deadline);
+  /** Passes the gates, and starts the work and what ends it in time. */
+  #start<T>(attempt: CallRecord, task: ResilientTask<T>): T | PromiseLike<T> {
+    attempt.innerTokens = this.#inner.enter(attempt);
+    const limit = this.#limit(attempt);
     const isRepetition = attempt.attempt > 1 && this.#retry !== undefined;
     if (limit === never && !isRepetition && !this.#isInside) return this.#launch(attempt, task);
 
-    const guard = new Guard(
-      limit === never && !isRepetition ? undefined : ownContext(attempt, above, limit, isRepetition),
-      limit,
-    );
+    const guard = new Guard(limit === never && !isRepetition ? undefined : own(attempt, limit, isRepetition), limit);
     attempt.guard = guard;
     if (guard.owned !== undefined) attempt.context = guard.owned;
-    if (this.#next !== undefined) attempt.until = Math.min(attempt.until, attempt.startedAt + limit);
+    if (this.#next !== undefined) attempt.until = Math.min(attempt.until ?? never, attempt.startedAt + limit);
     const work = this.#launch(attempt, task);
-    return isThenable(work) ? guard.race(work, attempt, above, this.#alarm) : work;
+    return isThenable(work) ? guard.race(work, attempt, this.#alarm) : work;
   }
 
   /** Milliseconds for the attempt. */
-  #limit(attempt: CallRecord, deadline: number): number {
-    const left = deadline === never ? never : deadline - attempt.startedAt;
+  #limit(attempt: CallRecord): number {
+    const left = attempt.deadline === undefined ? never : attempt.deadline - attempt.startedAt;
     if (left <= 0) throw timedOut;
     return this.#each === undefined ? left : Math.min(left, this.#each.timeoutFor(attempt));
   }
@@ -199,43 +160,65 @@ export class Frame implements Layer {
     return Context.run(context, () => task(context, attempt));
   }
 
-  /** Returns whether it is a success for the caller as well. */
-  #succeed(attempt: CallRecord, value: unknown): boolean {
+  /** An attempt has given a value. Returns whether that is a success, and then all of the call is over. */
+  #returned(call: CallRecord, attempt: CallRecord, value: unknown): boolean {
+    attempt.endedAt = attempt.clock.now();
+    attempt.guard?.end(this.#alarm);
     attempt.guard?.owned?.release(); // a response that is returned can still be read
     attempt.value = value;
-    if ((typeof value !== "object" || value === null) && this.#classify === classify) return true; // and "ok"
-    return this.#judge(attempt, false);
+    if ((typeof value === "object" && value !== null) || this.#classify !== classify) this.#judge(attempt);
+    this.#leave(attempt);
+    if (attempt.outcome !== "ok") return false;
+    this.#retry?.succeeded(attempt.endedAt - attempt.startedAt);
+    settle(call, attempt);
+    this.#outer.exit(call, call.outerTokens);
+    this.#total?.source?.observe?.(call);
+    this.tally.succeeded++;
+    this.#fallback?.keep(call);
+    return true;
   }
 
-  /** Finds out what has happened, and what to tell the caller. */
-  #fail(attempt: CallRecord, above: Context, deadline: number): void {
-    const { error } = attempt;
-    const owned = attempt.guard?.owned;
+  /** An attempt has failed, or was turned away. Finds out what has happened, and what to tell the caller. */
+  #threw(attempt: CallRecord, error: unknown): void {
+    const { above, guard } = attempt;
+    attempt.endedAt = attempt.clock.now();
+    guard?.end(this.#alarm);
+    attempt.error = error;
+    attempt.hasThrown = true;
     if (above.cancelled && (error === above.cause || isAbort(error))) {
       attempt.error = above.cause; // untouched, whatever the task has made of it
       // Unless it was its own stack that has run out of time, this tells nothing of the dependency.
-      attempt.outcome = attempt.until <= attempt.endedAt + early ? "timeout" : "ignore";
-    } else if (error === timedOut || (owned?.cancelled === true && (error === owned.cause || isAbort(error)))) {
-      attempt.error = this.#timeoutError(attempt, deadline);
+      attempt.outcome = (attempt.until ?? never) <= attempt.endedAt + early ? "timeout" : "ignore";
+    } else if (error === timedOut || isEndOf(guard?.owned, error)) {
+      attempt.error = this.#timeoutError(attempt);
       attempt.outcome = "timeout";
     } else {
-      this.#judge(attempt, true);
+      this.#judge(attempt);
     }
+    this.#leave(attempt);
+    guard?.owned?.cancel(attempt.error);
+  }
+
+  /** Tells the gates and the timeout, if the attempt has come as far as that. */
+  #leave(attempt: CallRecord): void {
+    if (attempt.innerTokens === undefined) return;
+    this.#inner.exit(attempt, attempt.innerTokens);
+    this.#each?.source?.observe?.(attempt);
   }
 
   /** A classifier that throws makes the call fail with that error: it is a bug to be seen. */
-  #judge(attempt: CallRecord, hasFailed: boolean): boolean {
+  #judge(attempt: CallRecord): void {
     try {
-      judge(attempt, this.#classify, hasFailed);
-      return true;
+      judge(attempt, this.#classify);
     } catch (error) {
+      discard(attempt.value);
       attempt.error = error;
+      attempt.hasThrown = true;
       attempt.outcome = "ignore";
-      return false;
     }
   }
 
-  #timeoutError({ name, startedAt, endedAt, guard, error }: CallRecord, deadline: number): CallTimeoutError {
+  #timeoutError({ name, startedAt, endedAt, guard, deadline = never, error }: CallRecord): CallTimeoutError {
     const limit = guard?.limit ?? never;
     const options = error === timedOut ? undefined : { cause: error };
     if (startedAt + limit < deadline) return new CallTimeoutError(name, "attempt", limit, endedAt - startedAt, options);
@@ -244,20 +227,23 @@ export class Frame implements Layer {
   }
 
   /** Returns whether to go on. If the caller gives up meanwhile, or a function of the user's throws, that is the error. */
-  async #waitToRepeat(attempt: CallRecord, above: Context, deadline: number, earlier: Earlier): Promise<boolean> {
-    const { clock, endedAt } = attempt;
+  async #waitToRepeat(attempt: CallRecord, earlier: Earlier): Promise<boolean> {
+    const { above, clock, deadline = never, endedAt, error, outerTokens, value } = attempt;
+    if (this.#retry === undefined || outerTokens === undefined) return false;
+    if (above.cancelled && error === above.cause) return false;
     try {
-      if (above.cancelled && attempt.error === above.cause) return false;
       const end = above.deadline === never ? deadline : Math.min(deadline, endedAt + above.remaining);
-      const pause = (this.#retry as Retry).pause(attempt, earlier.errors.length + 1, above, end, earlier.pause); // nobody asks without one
+      const pause = this.#retry.pause(attempt, earlier.errors.length + 1, above, end, earlier.pause);
       if (pause === undefined) return false;
       if (pause > 0) await sleep(pause, { signal: above, clock });
       above.throwIfCancelled();
       earlier.pause = pause;
       return true;
-    } catch (error) {
-      earlier.errors.push(attempt.error ?? attempt.value);
-      attempt.error = error;
+    } catch (thrown) {
+      earlier.errors.push(attempt.hasThrown ? error : value);
+      discard(value);
+      attempt.error = thrown;
+      attempt.hasThrown = true;
       attempt.outcome = "ignore";
       attempt.endedAt = clock.now();
       return false;
@@ -272,8 +258,20 @@ interface Earlier {
   pause: number;
 }
 
-function ownContext(attempt: CallRecord, above: Context, limit: number, isRepetition: boolean): OwnedContext {
-  const { clock, startedAt } = attempt;
+/** What to tell the caller of a call that is over. */
+function answerOf<T>(call: CallRecord): T {
+  if (call.hasThrown) throw call.error;
+  return call.value as T; // it is what the task has returned
+}
+
+/** A context of its own for an attempt. */
+function own(attempt: CallRecord, limit: number, isRepetition: boolean): OwnedContext {
+  const { above, clock, startedAt } = attempt;
   if (!isRepetition) return Context.derive({ parent: above, timeout: limit, clock, now: startedAt });
   return Context.derive({ parent: above, timeout: limit, clock, now: startedAt, values: marked });
+}
+
+/** Whether an error only says that the attempt's own context has ended. */
+function isEndOf(context: OwnedContext | undefined, error: unknown): boolean {
+  return context?.cancelled === true && (error === context.cause || isAbort(error));
 }

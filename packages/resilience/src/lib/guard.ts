@@ -27,9 +27,10 @@ export class Guard implements Sleeper {
   }
 
   /** Settles with the work, or before it: when the time is up, or those above have given up. */
-  race<T>(work: PromiseLike<T>, attempt: CallRecord, above: Context, alarm: Alarm): Promise<T> {
+  race<T>(work: PromiseLike<T>, attempt: CallRecord, alarm: Alarm): Promise<T> {
     const race = new Promise<unknown>(take) as Promise<T>; // only the work resolves it
     const { resolve, reject } = taken;
+    const { above } = attempt;
     // The promise's own functions, and no second reaction: only so does an async stack trace pass through.
     work.then(resolve, reject);
     this.#watch = Context.after(above, reject);

@@ -135,9 +135,10 @@ class Visit implements Dispatcher.DispatchHandler {
     const call = this.#call;
     call.endedAt = call.clock.now();
     call.error = error;
+    call.hasThrown = error !== undefined;
     if (error !== undefined) call.value = undefined;
     if (isGivenUp) call.outcome = "ignore";
-    else judge(call, this.#decide, error !== undefined);
+    else judge(call, this.#decide);
     this.#gate.exit(call, this.#token);
   }
 }

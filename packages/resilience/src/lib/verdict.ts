@@ -1,15 +1,17 @@
 // Writes the verdict of a classifier into a call.
 import type { CallRecord } from "./call-record.ts";
 import { type Classify, classify } from "./classify.ts";
+import { isRejection } from "./classify-error.ts";
 
-/** The error, if it has one, and the value are in the call already. `hasFailed` tells a failure with `undefined`. */
-export function judge(call: CallRecord, decide: Classify, hasFailed: boolean): void {
-  const { error, value } = call;
-  if (hasFailed && error === undefined) {
+/** Rejections by policies are never taken for failures, and a failure with `undefined` never for a success. */
+export function judge(call: CallRecord, decide: Classify): void {
+  const { error, value, hasThrown } = call;
+  if (hasThrown && error === undefined) {
     call.outcome = "fail";
     return;
   }
-  const verdict = decide(error, value, call) ?? classify(error, value, call);
+  const given = decide === classify || isRejection(error) ? undefined : decide(error, value, call);
+  const verdict = given ?? classify(error, value, call);
   if (typeof verdict === "string") {
     call.outcome = verdict;
     return;
@@ -19,6 +21,14 @@ export function judge(call: CallRecord, decide: Classify, hasFailed: boolean): v
   call.untouched = verdict.untouched ?? false;
 }
 
+/** A gate has thrown, after others have let the call in. */
+export function turnAway(call: CallRecord, error: unknown): void {
+  call.endedAt = call.startedAt;
+  call.error = error;
+  call.hasThrown = true;
+  judge(call, classify);
+}
+
 /** A call is what its last attempt was. */
 export function settle(call: CallRecord, last: CallRecord): void {
   if (call === last) return;
@@ -26,6 +36,7 @@ export function settle(call: CallRecord, last: CallRecord): void {
   call.endpoint = last.endpoint;
   call.error = last.error;
   call.value = last.value;
+  call.hasThrown = last.hasThrown;
   call.outcome = last.outcome;
   call.retryAfterMs = last.retryAfterMs;
   call.untouched = last.untouched;
