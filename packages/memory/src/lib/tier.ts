@@ -33,6 +33,12 @@ export interface Tier {
 export interface TierOptions {
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Stands for one load: the same object for the `get` that found nothing good enough and for the `set` of what was
+   * loaded instead. A tier that other processes write to leaves out such a `set` if somebody has written or deleted the
+   * key in between, as what was loaded may be older than that. A `set` without it always replaces.
+   */
+  readonly fill?: object | undefined;
 }
 
 /** What one process tells the others of: these keys, or all keys with this prefix, are no longer what they were. */
