@@ -1,6 +1,17 @@
 export { type Alignment, Arena, type ArenaMark, type ArenaOptions, type ArenaStats } from "./lib/arena.ts";
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, type PooledBuffer } from "./lib/buffer-pool.ts";
 export { ByteCache, type ByteCacheOptions, type ByteCacheStats } from "./lib/byte-cache.ts";
+export { Cache } from "./lib/cache.ts";
+export type {
+  CacheEntryMeta,
+  CacheEntryOptions,
+  CacheOptions,
+  CacheStats,
+  EvictionCause,
+} from "./lib/cache-options.ts";
+export type { EvictionPolicy, PolicyName } from "./lib/cache-policy.ts";
+export type { CacheEvent } from "./lib/cache-removals.ts";
+export { estimateBytes } from "./lib/cache-weight.ts";
 export { type MemoryEvent, memoryChannel } from "./lib/events.ts";
 export { Interner, type InternerOptions, type InternerStats } from "./lib/interner.ts";
 export {

@@ -1,12 +1,13 @@
 // Tells what happens in caches and to memory, to whoever listens; nothing is made when nobody does.
 import { channel } from "node:diagnostics_channel";
+import type { CacheEvent } from "./cache-removals.ts";
 import type { PressureEvent } from "./memory-monitor.ts";
 
 /** The name of the `node:diagnostics_channel` on which events are published. */
 export const memoryChannel = "proj:memory:event";
 
 /** What is published on {@link memoryChannel}. */
-export type MemoryEvent = PressureEvent;
+export type MemoryEvent = CacheEvent | PressureEvent;
 
 const events = channel(memoryChannel);
 
