@@ -2,7 +2,6 @@ import { TestClock } from "@proj/concurrency/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ByteCache } from "./byte-cache.ts";
-import { ByteIndex } from "./byte-index.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const small = { maxBytes: 3 * 65_536, segmentBytes: 1_024 };
@@ -107,10 +106,11 @@ test("ByteCache.shrink() and clear() give memory back", () => {
 test.each([
   [{ maxBytes: 1 }, /maxBytes must be an integer of at least 3072, got 1/],
   [
-    { maxBytes: 200_000, segmentBytes: 100_000 },
-    /segmentBytes must be at most a third of maxBytes, 200000, got 100000/,
+    { maxBytes: 200_000, segmentBytes: 131_072 },
+    /segmentBytes must be at most a third of maxBytes, 200000, got 131072/,
   ],
-  [{ maxBytes: 2 ** 40 }, /below 32 GiB/],
+  [{ maxBytes: 200_000, segmentBytes: 3_000 }, /segmentBytes must be a power of two from 1 KiB to 1 GiB, got 3000/],
+  [{ maxBytes: 2 ** 40 }, /at most 32 GiB/],
   [{ maxBytes: 200_000, ttl: -1 }, /ttl must be 0 ms or more, got -1/],
 ])("ByteCache refuses %j", (options, message) => {
   expect(() => new ByteCache(options)).toThrow(message);
@@ -118,7 +118,70 @@ test.each([
 
 test("ByteCache.set() refuses what is no bytes", () => {
   // @ts-expect-error a string is no Uint8Array
-  expect(() => new ByteCache(small).set("key", "text")).toThrow(/value must be a Uint8Array, got "text"/);
+  expect(() => new ByteCache(small).set("key", "text")).toThrow(/it must be a Uint8Array, got "text"/);
+  // @ts-expect-error a number is no key
+  expect(() => new ByteCache(small).get(1)).toThrow(/must be a string, got 1/);
+});
+
+test("ByteCache.keys() survives any change that is made meanwhile", () => {
+  const cache = new ByteCache(small);
+  for (let index = 0; index < 1_000; index++) cache.set(`old ${index}`, new Uint8Array(50));
+  const seen: string[] = [];
+  for (const key of cache.keys()) {
+    seen.push(key);
+    for (let index = 0; index < 100; index++) cache.set(`new ${seen.length} ${index}`, new Uint8Array(50));
+    if (seen.length === 50) cache.shrink(0.5);
+    if (seen.length === 100) cache.clear();
+  }
+  expect(seen.length).toBeGreaterThan(10);
+  expect(new Set(seen).size).toBe(seen.length);
+  expect(seen.every((key) => /^(old \d+|new \d+ \d+)$/.test(key))).toBe(true);
+});
+
+test("ByteCache.read() can read others meanwhile, and counts what has expired once", async () => {
+  const clock = new TestClock();
+  const cache = new ByteCache({ ...small, clock });
+  cache.set("a", bytes("1"));
+  cache.set("b", bytes("2"), 10);
+  await clock.advance(10);
+  const inner = cache.read("a", () => [cache.get("b"), cache.get("b"), cache.read("a", (view) => view[0])]);
+  expect(inner).toEqual([undefined, undefined, 49]);
+  expect(cache.stats()).toMatchObject({ entries: 2, expired: 0 });
+  expect(cache.get("b")).toBeUndefined();
+  expect(cache.stats()).toMatchObject({ entries: 1, expired: 1, hits: 2, misses: 3 });
+});
+
+test("ByteCache finds no key that is longer than a segment, and refuses to set it", () => {
+  const cache = new ByteCache(small);
+  const key = "k".repeat(100_000);
+  expect(cache.set(key, bytes("1"))).toBe(false);
+  expect(cache.get(key)).toBeUndefined();
+  expect(cache.delete(`${key}é`)).toBe(false);
+  expect(cache.set("short", bytes("1"))).toBe(true);
+  expect(cache.get("short")?.toString()).toBe("1");
+  expect([...cache.keys()]).toEqual(["short"]);
+});
+
+test("a copy that ByteCache.get() returns holds no more than 4 KiB, and cannot take others along", () => {
+  const cache = new ByteCache({ maxBytes: 2 ** 20, segmentBytes: 65_536 });
+  for (const size of [1, 64, 65, 256, 1_024, 1_025, 20_000]) {
+    cache.set("key", new Uint8Array(size).fill(size));
+    const copy = cache.get("key") as Buffer;
+    expect(copy).toEqual(Buffer.alloc(size, size));
+    expect(copy.buffer.byteLength).toBeLessThanOrEqual(Math.max(4_096, size));
+    if (size <= 1_024) expect(() => structuredClone(copy, { transfer: [copy.buffer as ArrayBuffer] })).toThrow();
+  }
+});
+
+test("ByteCache.shrink() gives back what its table needs no more", () => {
+  const cache = new ByteCache({ maxBytes: 2 ** 20 });
+  for (let index = 0; index < 10_000; index++) cache.set(`key ${index}`, new Uint8Array(50));
+  const before = cache.stats();
+  const freed = cache.shrink(0.9);
+  const after = cache.stats();
+  expect(after.indexBytes).toBeLessThan(before.indexBytes / 2);
+  expect(freed).toBe(before.bytes + before.indexBytes - after.bytes - after.indexBytes);
+  for (const key of cache.keys()) expect(cache.get(key)).toHaveLength(50);
 });
 
 test("ByteCache does what a Map does, but for what it drops", () => {
@@ -155,6 +218,7 @@ test("ByteCache does what a Map does, but for what it drops", () => {
         } else if (kind === "tick") now += a;
         else cache.shrink(a / 10);
         const stats = cache.stats();
+        expect(stats.entries).toBe(cache.size);
         expect(stats.bytes).toBeLessThanOrEqual(32_768);
         expect(stats.liveBytes).toBeLessThanOrEqual(stats.bytes);
         expect(stats.entries).toBeLessThanOrEqual(model.size);
@@ -164,26 +228,3 @@ test("ByteCache does what a Map does, but for what it drops", () => {
     { numRuns: 60 },
   );
 }, 60_000);
-
-test("ByteIndex finds all that was added and not deleted, whatever the hashes", () => {
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(40)), { maxLength: 400 }), (operations) => {
-      const index = new ByteIndex();
-      const model = new Map<number, number>(); // position by hash
-      let next = 1;
-      for (const [adds, n] of operations) {
-        const hash = (n % 7) + 1_020; // all near the end of the table: chains wrap around
-        const at = model.get(n);
-        if (adds && at === undefined) {
-          index.add(hash, next);
-          model.set(n, next++);
-        } else if (!adds && at !== undefined) {
-          index.delete(hash, at);
-          model.delete(n);
-        }
-        expect(index.size).toBe(model.size);
-        for (const [n, at] of model) expect(index.find((n % 7) + 1_020, (found) => found === at)).toBe(at);
-      }
-    }),
-  );
-});

@@ -1,8 +1,9 @@
 // A cache of bytes outside of the JavaScript heap, for many small values.
 import { type Clock, systemClock } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
-import { checkCount, checkDuration, checkFunction, describe } from "@proj/concurrency/options";
+import { checkCount, checkDuration, checkFunction, checkRatio, describe } from "@proj/concurrency/options";
 import { ByteIndex } from "./byte-index.ts";
+import { ByteKey, keyOf } from "./byte-key.ts";
 import { ByteLog } from "./byte-log.ts";
 
 /** What can be set on a {@link ByteCache}. */
@@ -12,8 +13,8 @@ export interface ByteCacheOptions {
   /** Milliseconds after which a value is forgotten. Default: never. */
   readonly ttl?: number | undefined;
   /**
-   * Memory is taken, and old values are dropped, so many bytes at a time; a value may take up to half of it. Default: a
-   * sixteenth of `maxBytes`, at most 4 MiB and at least 1 KiB.
+   * Memory is taken, and old values are dropped, so many bytes at a time; a value with its key may take up to half of it.
+   * A power of two from 1 KiB to 1 GiB, at most a third of `maxBytes`. Default: some twentieth of `maxBytes`, at most 4 MiB.
    */
   readonly segmentBytes?: number | undefined;
   /** With a name it is listed by `components()` of `@proj/concurrency/inspect`. */
@@ -25,7 +26,7 @@ export interface ByteCacheOptions {
 /** How a {@link ByteCache} has done since it was made. */
 export interface ByteCacheStats {
   readonly entries: number;
-  /** What has been taken for keys and values: never above `maxBytes`. */
+  /** What has been taken for keys, values and their headers of 20 bytes: never above `maxBytes`. */
   readonly bytes: number;
   /** Of these, what the entries of now take. */
   readonly liveBytes: number;
@@ -66,8 +67,7 @@ export class ByteCache {
   readonly #index = new ByteIndex();
   readonly #ttl: number;
   readonly #clock: Clock;
-  #key = new Uint8Array(256);
-  #keyBytes = 0;
+  readonly #key: ByteKey;
   #reading = 0;
   #liveBytes = 0;
   #hits = 0;
@@ -80,26 +80,23 @@ export class ByteCache {
     const action = "create a ByteCache";
     const { maxBytes, ttl = never, name, clock = systemClock } = options;
     checkCount(action, "maxBytes", maxBytes, 3 * smallestSegment);
-    const standard = Math.min(4 * 2 ** 20, Math.max(smallestSegment, Math.floor(maxBytes / 16)));
-    const segmentBytes = checkCount(action, "segmentBytes", options.segmentBytes ?? standard, smallestSegment);
-    const segments = Math.floor(maxBytes / segmentBytes);
-    if (segments < 3) {
-      throw new RangeError(
-        `Cannot ${action}: segmentBytes must be at most a third of maxBytes, ${maxBytes}, got ${segmentBytes}`,
-      );
-    }
-    if (maxBytes >= largest) {
-      throw new RangeError(`Cannot ${action}: maxBytes must be below 32 GiB, got ${maxBytes}`);
-    }
+    if (maxBytes > largest) throw new RangeError(`Cannot ${action}: maxBytes must be at most 32 GiB, got ${maxBytes}`);
+    const segmentBytes = options.segmentBytes ?? standardSegment(maxBytes);
+    checkSegment(action, segmentBytes, maxBytes);
     this.#ttl = checkDuration(action, "ttl", ttl);
     this.#clock = clock;
-    this.#log = new ByteLog(Math.floor(segmentBytes / 8) * 8, segments, {
-      survives: (at) => this.#log.isWanted(at) && !this.#isExpired(at),
-      moved: (from, to) => this.#index.move(this.#log.hashAt(from), from, to),
-      dropped: (at) => {
-        if (this.#isExpired(at)) this.#expired++;
-        else this.#evicted++;
-        this.#forget(this.#log.hashAt(at), at);
+    this.#key = new ByteKey(segmentBytes);
+    this.#log = new ByteLog({
+      segmentBytes,
+      segments: Math.floor(maxBytes / segmentBytes),
+      owner: {
+        survives: (at) => this.#log.isWanted(at) && !this.#isExpired(at),
+        moved: (from, to) => this.#index.move(this.#log.hashAt(from), from, to),
+        dropped: (at) => {
+          if (this.#isExpired(at)) this.#expired++;
+          else this.#evicted++;
+          this.#forget(this.#log.hashAt(at), at);
+        },
       },
     });
     if (name !== undefined) register("byte-cache", name, this, (cache) => ({ ...cache.stats() }));
@@ -118,24 +115,27 @@ export class ByteCache {
    */
   set(key: string, value: Uint8Array, ttl: number = this.#ttl): boolean {
     if (!(value instanceof Uint8Array)) {
-      throw new TypeError(`Cannot set ${key}: value must be a Uint8Array, got ${describe(value)}`);
+      throw new TypeError(`Cannot set a value: it must be a Uint8Array, got ${describe(value)}`);
     }
-    this.#checkWritable("set", key);
-    const expiresAt = ttl === never ? never : this.#clock.now() + checkDuration(`set ${key}`, "ttl", ttl);
-    const hash = this.#hash(key);
-    const known = this.#index.find(hash, this.#isKey);
+    this.#checkWritable("set a value");
+    const expiresAt = ttl === never ? never : this.#clock.now() + checkDuration("set a value", "ttl", ttl);
+    const hash = this.#key.hash(key);
+    const known = this.#positionOf(hash);
     if (known !== 0) this.#remove(hash, known);
-    if (!this.#log.fits(this.#keyBytes, value.length)) {
+    if (!this.#log.fits(this.#key.length, value.length)) {
       this.#refused++;
       return false;
     }
-    const at = this.#log.append(hash, expiresAt, this.#key, this.#keyBytes, value);
+    const at = this.#log.append(hash, expiresAt, this.#key.bytes, this.#key.length, value);
     this.#index.add(hash, at);
     this.#liveBytes += this.#log.sizeAt(at);
     return true;
   }
 
-  /** A copy of the value; `undefined` if there is none. */
+  /**
+   * A copy of the value; `undefined` if there is none. Copies of up to 1 KiB share memory, 4 KiB at a time: what is kept
+   * for long holds as much.
+   */
   get(key: string): Buffer | undefined {
     const at = this.#find(key);
     return at === 0 ? undefined : this.#log.copyAt(at);
@@ -143,10 +143,11 @@ export class ByteCache {
 
   /**
    * Calls `use` with the bytes of the value themselves and returns what it returns; `undefined` if there is no value.
-   * They are good until `use` returns, and not to be written to; meanwhile the cache cannot be changed.
+   * They are good until `use` returns (not until a promise settles), and not to be written to; meanwhile the cache can
+   * be read, but not changed.
    */
   read<R>(key: string, use: (view: Uint8Array) => R): R | undefined {
-    checkFunction(`read ${key}`, "use", use);
+    checkFunction("read a value", "use", use);
     const at = this.#find(key);
     if (at === 0) return undefined;
     this.#reading++;
@@ -159,15 +160,15 @@ export class ByteCache {
 
   /** Whether there is a value. Counts neither as a hit nor as a miss, and keeps nothing from being dropped. */
   has(key: string): boolean {
-    const at = this.#index.find(this.#hash(key), this.#isKey);
+    const at = this.#positionOf(this.#key.hash(key));
     return at !== 0 && !this.#isExpired(at);
   }
 
   /** Forgets a key. Returns whether it had a value. @throws Error within a {@link ByteCache.read} */
   delete(key: string): boolean {
-    this.#checkWritable("delete", key);
-    const hash = this.#hash(key);
-    const at = this.#index.find(hash, this.#isKey);
+    this.#checkWritable("delete a value");
+    const hash = this.#key.hash(key);
+    const at = this.#positionOf(hash);
     if (at === 0) return false;
     const counts = !this.#isExpired(at);
     this.#remove(hash, at);
@@ -176,7 +177,7 @@ export class ByteCache {
 
   /** Forgets everything and gives the memory back. @throws Error within a {@link ByteCache.read} */
   clear(): void {
-    this.#checkWritable("clear", "the cache");
+    this.#checkWritable("clear the cache");
     this.#log.clear();
     this.#index.clear();
     this.#liveBytes = 0;
@@ -189,21 +190,22 @@ export class ByteCache {
    * @throws Error within a {@link ByteCache.read}
    */
   shrink(fraction: number): number {
-    this.#checkWritable("shrink", "the cache");
-    if (!(fraction >= 0 && fraction <= 1)) {
-      throw new RangeError(`Cannot shrink the cache: fraction must be a number from 0 to 1, got ${describe(fraction)}`);
-    }
-    const before = this.#log.bytes;
+    this.#checkWritable("shrink the cache");
+    checkRatio("shrink the cache", "fraction", fraction);
+    const before = this.#log.bytes + this.#index.bytes;
     if (fraction === 1) this.clear();
     else if (fraction > 0) this.#log.shrink(Math.floor(this.#log.segments * (1 - fraction)));
-    return before - this.#log.bytes;
+    this.#index.trim();
+    return before - this.#log.bytes - this.#index.bytes;
   }
 
-  /** The keys, oldest first; those that have expired are left out. */
+  /**
+   * The keys, oldest first; those that have expired are left out. What is set, dropped or deleted during the iteration
+   * may or may not be among them.
+   */
   *keys(): IterableIterator<string> {
-    for (const at of this.#log.positions()) {
-      if (!this.#isExpired(at)) yield keyOf(this.#log.keyAt(at));
-    }
+    const keys = this.#log.map((at) => (this.#isExpired(at) ? undefined : keyOf(this.#log.keyAt(at))));
+    for (const key of keys) if (key !== undefined) yield key;
   }
 
   stats(): ByteCacheStats {
@@ -221,16 +223,17 @@ export class ByteCache {
   }
 
   #find(key: string): number {
-    const hash = this.#hash(key);
-    const at = this.#index.find(hash, this.#isKey);
+    const hash = this.#key.hash(key);
+    const at = this.#positionOf(hash);
     if (at === 0) {
       this.#misses++;
       return 0;
     }
     if (this.#isExpired(at)) {
       this.#misses++;
+      if (this.#reading > 0) return 0; // it is counted when it goes
       this.#expired++;
-      if (this.#reading === 0) this.#remove(hash, at);
+      this.#remove(hash, at);
       return 0;
     }
     this.#hits++;
@@ -253,57 +256,38 @@ export class ByteCache {
     this.#index.delete(hash, at);
   }
 
-  /** Bound, so that a look-up needs no closure. */
-  readonly #isKey = (at: number): boolean => this.#log.hasKey(at, this.#key, this.#keyBytes);
-
-  /** Writes the key as bytes to where `#isKey` finds it, and returns its hash: FNV-1a with a last mix. */
-  #hash(key: string): number {
-    if (typeof key !== "string") throw new TypeError(`Cannot look up a key: it must be a string, got ${describe(key)}`);
-    if (this.#key.length < key.length * 2 + 1) this.#key = new Uint8Array(key.length * 2 + 1);
-    const bytes = this.#key;
-    let hash = 0x811c9dc5;
-    for (let index = 0; index < key.length; index++) {
-      const code = key.charCodeAt(index);
-      if (code > 127) return this.#hashWide(key);
-      bytes[index] = code;
-      hash = Math.imul(hash ^ code, 0x01000193);
-    }
-    this.#keyBytes = key.length;
-    return mix(hash);
+  /** The position of the key that was hashed last; 0 if there is none. */
+  #positionOf(hash: number): number {
+    let at = this.#index.first(hash);
+    while (at !== 0 && !this.#log.hasKey(at, this.#key.bytes, this.#key.length)) at = this.#index.next(hash);
+    return at;
   }
 
-  /** As its code units, behind a byte that no other key has: UTF-8 would make one key of all halves of a surrogate pair. */
-  #hashWide(key: string): number {
-    const bytes = this.#key;
-    bytes[0] = wide;
-    let hash = 0x811c9dc5;
-    for (let index = 0; index < key.length; index++) {
-      const code = key.charCodeAt(index);
-      bytes[2 * index + 1] = code & 255;
-      bytes[2 * index + 2] = code >>> 8;
-      hash = Math.imul(hash ^ code, 0x01000193);
-    }
-    this.#keyBytes = 2 * key.length + 1;
-    return mix(hash);
+  #checkWritable(action: string): void {
+    if (this.#reading > 0) throw new Error(`Cannot ${action} while read() looks at a value`);
   }
-
-  #checkWritable(action: string, what: string): void {
-    if (this.#reading > 0) throw new Error(`Cannot ${action} ${what} while read() looks at a value`);
-  }
-}
-
-/** The first byte of a key that is not ASCII alone. */
-const wide = 255;
-
-function keyOf(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  return text[0] === wide ? text.toString("utf16le", 1) : text.toString("latin1");
 }
 
 const smallestSegment = 1_024;
+const standardLargestSegment = 4 * 2 ** 20;
+const largestSegment = 2 ** 30;
 const largest = 32 * 2 ** 30;
 
-function mix(hash: number): number {
-  const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return (mixed ^ (mixed >>> 13)) >>> 0;
+function standardSegment(maxBytes: number): number {
+  const sixteenth = 2 ** Math.floor(Math.log2(maxBytes / 16));
+  return Math.min(standardLargestSegment, Math.max(smallestSegment, sixteenth));
+}
+
+function checkSegment(action: string, segmentBytes: number, maxBytes: number): void {
+  checkCount(action, "segmentBytes", segmentBytes, smallestSegment);
+  if (segmentBytes > largestSegment || !Number.isInteger(Math.log2(segmentBytes))) {
+    throw new RangeError(
+      `Cannot ${action}: segmentBytes must be a power of two from 1 KiB to 1 GiB, got ${segmentBytes}`,
+    );
+  }
+  if (segmentBytes * 3 > maxBytes) {
+    throw new RangeError(
+      `Cannot ${action}: segmentBytes must be at most a third of maxBytes, ${maxBytes}, got ${segmentBytes}`,
+    );
+  }
 }
