@@ -6,10 +6,11 @@ import { TimeoutError } from "@proj/concurrency";
  *
  * @example
  * ```ts
+ * import { sleep } from "@proj/concurrency";
  * import { CallTimeoutError, compose, timeout } from "@proj/resilience";
  *
  * const users = compose(timeout(10));
- * const error = await users(() => new Promise(() => {})).catch((error: unknown) => error);
+ * const error = await users(() => sleep(60_000)).catch((error: unknown) => error);
  * console.log(error instanceof CallTimeoutError && error.phase, (error as Error).name); // prints: call TimeoutError
  * ```
  */

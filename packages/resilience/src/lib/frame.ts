@@ -14,10 +14,11 @@ import type { Fallback } from "./fallback.ts";
 import type { FallbackAnswer } from "./fallback-levels.ts";
 import { Gates } from "./gates.ts";
 import { Guard, isThenable, timedOut } from "./guard.ts";
+import { rejectSoon } from "./reject-soon.ts";
 import type { Retry } from "./retry.ts";
 import { Tally } from "./tally.ts";
 import type { TimeLimit } from "./timeout.ts";
-import { judge, settle } from "./verdict.ts";
+import { judge, settle, turnAway } from "./verdict.ts";
 
 /** Part of a stack, with all that is inside of it. */
 export interface Layer {
@@ -46,7 +47,7 @@ const never = Number.POSITIVE_INFINITY;
 const noGates = new Gates([]);
 const marked = [repeatedAbove.of(true)];
 
-/** Timers of the platform may fire this many milliseconds before their time. */
+/** Timers of the platform may fire so many milliseconds early. */
 const early = 1;
 
 export class Frame implements Layer {
@@ -75,49 +76,71 @@ export class Frame implements Layer {
     this.#isInside = isInside;
   }
 
-  /** What a success does not need is elsewhere: an async function costs by the number of its variables. */
-  async run<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
+  /** Not async itself: a call that is turned away costs no frame, and is not thrown twice. */
+  run<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
     this.tally.calls++;
     try {
-      const value = await this.#begin(call, task);
+      if (this.#total !== undefined) call.deadline = call.startedAt + this.#total.timeoutFor(call);
+      call.outerTokens = this.#outer.enter(call);
+      if (this.#retry !== undefined) budgetIn(call.above, this.#retry.budget)?.deposit();
+      call.innerTokens = this.#inner.enter(call);
+    } catch (error) {
+      turnAway(call, error);
+      const pause = this.#pauseAfter(call, 1, 0);
+      if (pause !== undefined || this.#fallback !== undefined) return this.#goOn(call, task, pause);
+      this.#close(call);
+      return rejectSoon(call.error);
+    }
+    return this.#runFirst(call, task);
+  }
+
+  /** What a success does not need is elsewhere: an async function costs by the number of its variables. */
+  async #runFirst<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
+    try {
+      const value = await this.#start(call, task);
       if (this.#returned(call, call, value)) return value;
     } catch (error) {
       this.#threw(call, error);
     }
-    return await this.#goOn(call, task);
+    const pause = this.#pauseAfter(call, 1, 0);
+    if (pause !== undefined || this.#fallback !== undefined) return await this.#goOn(call, task, pause);
+    this.#close(call);
+    return answerOf(call);
   }
 
-  /** The first attempt. */
-  #begin<T>(call: CallRecord, task: ResilientTask<T>): T | PromiseLike<T> {
-    if (this.#total !== undefined) call.deadline = call.startedAt + this.#total.timeoutFor(call);
-    call.outerTokens = this.#outer.enter(call);
-    if (this.#retry !== undefined) budgetIn(call.above, this.#retry.budget)?.deposit();
-    return this.#start(call, task);
-  }
-
-  /** After a first attempt that is no success: repeats it, falls back, or tells the caller. */
-  async #goOn<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
-    const earlier: Earlier = { errors: [], pause: 0 };
+  /** After a first attempt that is no success: repeats it, or falls back. */
+  async #goOn<T>(call: CallRecord, task: ResilientTask<T>, firstPause: number | undefined): Promise<T> {
+    const earlier: unknown[] = [];
     let attempt = call;
-    while (await this.#waitToRepeat(attempt, earlier)) {
-      earlier.errors.push(attempt.hasThrown ? attempt.error : attempt.value);
+    let pause = firstPause;
+    while (pause !== undefined) {
+      earlier.push(attempt.hasThrown ? attempt.error : attempt.value);
       discard(attempt.value);
+      if (!(await this.#wait(attempt, pause))) break;
       attempt = forkCall(call, attempt.attempt + 1, call.above);
       attempt.deadline = call.deadline;
       attempt.outerTokens = call.outerTokens;
       try {
+        attempt.innerTokens = this.#inner.enter(attempt);
         const value = await this.#start(attempt, task);
         if (this.#returned(call, attempt, value)) return value;
       } catch (error) {
-        this.#threw(attempt, error);
+        if (attempt.innerTokens === undefined) turnAway(attempt, error);
+        else this.#threw(attempt, error);
       }
+      pause = this.#pauseAfter(attempt, earlier.length + 1, pause);
     }
     settle(call, attempt);
+    this.#close(call);
+    if (earlier.length > 0) keepAttemptErrors(call.error, earlier);
+    return this.#fallback === undefined ? answerOf(call) : await this.#fallBack(this.#fallback, call, task);
+  }
+
+  /** A call is over that is no success. */
+  #close(call: CallRecord): void {
     if (call.outerTokens !== undefined) this.#outer.exit(call, call.outerTokens);
     this.#total?.source?.observe?.(call);
     this.tally.count(call);
-    if (earlier.errors.length > 0) keepAttemptErrors(call.error, earlier.errors);
-    return this.#fallback === undefined ? answerOf(call) : await this.#fallBack(this.#fallback, call, task);
   }
 
   async #fallBack<T>(fallback: Fallback, call: CallRecord, task: ResilientTask<T>): Promise<T> {
@@ -131,9 +154,8 @@ export class Frame implements Layer {
     return answer.value as T; // or what the type of the stack says that it may answer
   }
 
-  /** Passes the gates, and starts the work and what ends it in time. */
+  /** Starts the work of an attempt, and what ends it in time. */
   #start<T>(attempt: CallRecord, task: ResilientTask<T>): T | PromiseLike<T> {
-    attempt.innerTokens = this.#inner.enter(attempt);
     const limit = this.#limit(attempt);
     const isRepetition = attempt.attempt > 1 && this.#retry !== undefined;
     if (limit === never && !isRepetition && !this.#isInside) return this.#launch(attempt, task);
@@ -178,7 +200,7 @@ export class Frame implements Layer {
     return true;
   }
 
-  /** An attempt has failed, or was turned away. Finds out what has happened, and what to tell the caller. */
+  /** An attempt has failed. Finds out what has happened, and what to tell the caller. */
   #threw(attempt: CallRecord, error: unknown): void {
     const { above, guard } = attempt;
     attempt.endedAt = attempt.clock.now();
@@ -199,9 +221,8 @@ export class Frame implements Layer {
     guard?.owned?.cancel(attempt.error);
   }
 
-  /** Tells the gates and the timeout, if the attempt has come as far as that. */
+  /** Tells the gates and the timeout. */
   #leave(attempt: CallRecord): void {
-    if (attempt.innerTokens === undefined) return;
     this.#inner.exit(attempt, attempt.innerTokens);
     this.#each?.source?.observe?.(attempt);
   }
@@ -211,10 +232,7 @@ export class Frame implements Layer {
     try {
       judge(attempt, this.#classify);
     } catch (error) {
-      discard(attempt.value);
-      attempt.error = error;
-      attempt.hasThrown = true;
-      attempt.outcome = "ignore";
+      giveUp(attempt, error);
     }
   }
 
@@ -226,36 +244,41 @@ export class Frame implements Layer {
     return new CallTimeoutError(name, "call", all, endedAt - deadline + all, options);
   }
 
-  /** Returns whether to go on. If the caller gives up meanwhile, or a function of the user's throws, that is the error. */
-  async #waitToRepeat(attempt: CallRecord, earlier: Earlier): Promise<boolean> {
-    const { above, clock, deadline = never, endedAt, error, outerTokens, value } = attempt;
-    if (this.#retry === undefined || outerTokens === undefined) return false;
-    if (above.cancelled && error === above.cause) return false;
+  /** Milliseconds to wait before another attempt; `undefined` for no other. */
+  #pauseAfter(attempt: CallRecord, made: number, previous: number): number | undefined {
+    const { above, deadline = never, endedAt, error, outerTokens } = attempt;
+    if (this.#retry === undefined || outerTokens === undefined) return undefined;
+    if (above.cancelled && error === above.cause) return undefined;
     try {
       const end = above.deadline === never ? deadline : Math.min(deadline, endedAt + above.remaining);
-      const pause = this.#retry.pause(attempt, earlier.errors.length + 1, above, end, earlier.pause);
-      if (pause === undefined) return false;
+      return this.#retry.pause(attempt, made, above, end, previous);
+    } catch (thrown) {
+      giveUp(attempt, thrown);
+      return undefined;
+    }
+  }
+
+  /** Returns whether somebody still wants to go on afterwards. */
+  async #wait(attempt: CallRecord, pause: number): Promise<boolean> {
+    const { above, clock } = attempt;
+    try {
       if (pause > 0) await sleep(pause, { signal: above, clock });
       above.throwIfCancelled();
-      earlier.pause = pause;
       return true;
-    } catch (thrown) {
-      earlier.errors.push(attempt.hasThrown ? error : value);
-      discard(value);
-      attempt.error = thrown;
-      attempt.hasThrown = true;
-      attempt.outcome = "ignore";
+    } catch (cause) {
+      giveUp(attempt, cause);
       attempt.endedAt = clock.now();
       return false;
     }
   }
 }
 
-interface Earlier {
-  /** What the attempts so far have failed with; values that were no success included. */
-  readonly errors: unknown[];
-  /** What was waited before the last one. */
-  pause: number;
+/** The call fails with this error instead, which tells nothing of the dependency. */
+function giveUp(attempt: CallRecord, error: unknown): void {
+  discard(attempt.value);
+  attempt.error = error;
+  attempt.hasThrown = true;
+  attempt.outcome = "ignore";
 }
 
 /** What to tell the caller of a call that is over. */

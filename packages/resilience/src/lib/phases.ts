@@ -25,13 +25,14 @@ export interface PhasePolicy extends Driver {
  * @throws TypeError or RangeError for what is no number of milliseconds
  * @example
  * ```ts
+ * import { sleep } from "@proj/concurrency";
  * import { beginPhase, compose, phases } from "@proj/resilience";
  *
  * const download = compose(phases({ headers: 1_000, body: 10 }));
  * const error = await download(async (context) => {
- *   await Promise.resolve(); // as `fetch` does it
+ *   await sleep(1); // until the headers are there
  *   beginPhase("body", context);
- *   return await new Promise(() => {});
+ *   await sleep(60_000);
  * }).catch((error: unknown) => error);
  * console.log((error as { phase: string }).phase); // prints: body
  * ```

@@ -120,6 +120,23 @@ test("a gate that turns a call away sends back those who were let in before, wit
   }
 });
 
+test("whatever a gate throws is a rejection: not repeated, and nobody's failure", async () => {
+  const thrown = [new Error("not now"), "not now", undefined, null];
+  for (const error of thrown) {
+    const log: string[] = [];
+    const closed: Gate = {
+      kind: "custom",
+      enter: () => {
+        throw error;
+      },
+      exit: () => {},
+    };
+    const stack = compose({ idempotent: true }, gate("shed", log), retry({ backoff: constant(0) }), closed);
+    await expect(stack(async () => 1)).rejects.toBe(error);
+    expect(log).toEqual(["shed 1", "/shed ignore"]);
+  }
+});
+
 test("policies are told what the classifier says, once per attempt, with the times", async () => {
   const clock = new TestClock();
   const seen: unknown[] = [];

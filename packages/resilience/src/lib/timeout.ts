@@ -26,7 +26,8 @@ export interface TimeoutPolicy extends Driver {
  *
  * When the time is up the caller gets a {@link CallTimeoutError} at once, whether the task looks at its signal or not, and
  * what the task still comes to is dropped. Its context ends with the same error, so work that does look at it stops. The
- * time of the caller, if that is shorter, counts as well, and ends the call with the caller's own reason.
+ * time of the caller, if that is shorter, counts as well, and ends the call with the caller's own reason. The timer does
+ * not keep the process alive: what the task waits for does.
  *
  * @throws TypeError or RangeError for what is neither a number of milliseconds nor a {@link TimeoutSource}
  * @example

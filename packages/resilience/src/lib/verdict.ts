@@ -21,12 +21,16 @@ export function judge(call: CallRecord, decide: Classify): void {
   call.untouched = verdict.untouched ?? false;
 }
 
-/** A gate has thrown, after others have let the call in. */
+/** A gate has turned the call away, by whatever error: nothing was done. */
 export function turnAway(call: CallRecord, error: unknown): void {
   call.endedAt = call.startedAt;
   call.error = error;
   call.hasThrown = true;
-  judge(call, classify);
+  call.outcome = "ignore";
+  call.untouched = true;
+  if (typeof error !== "object" || error === null) return;
+  const { retryAfterMs } = error as { retryAfterMs?: unknown };
+  if (typeof retryAfterMs === "number") call.retryAfterMs = retryAfterMs;
 }
 
 /** A call is what its last attempt was. */
