@@ -1,1 +1,3 @@
-export {};
+export { sqliteTier } from "./lib/sqlite-tier.ts";
+export type { SqliteTierReset } from "./lib/sqlite-tier-open.ts";
+export type { SqliteTier, SqliteTierEvent, SqliteTierOptions, SqliteTierStats } from "./lib/sqlite-tier-options.ts";
