@@ -61,6 +61,8 @@ export interface BusListener {
 
 /** Tells the processes that share a store of each other's writes. */
 export interface Bus {
+  /** Whether listeners are also told when another process has merely put a value there that it has loaded. Default: `false`. */
+  readonly echoes?: boolean | undefined;
   /** Resolves when the others can know. */
   publish(what: Invalidation): MaybePromise<void>;
   /** Not told of its own publications. Dispose the result to stop. */
