@@ -250,6 +250,34 @@ test("Semaphore.close() rejects those who wait and those who come, and resolves 
   await semaphore.close();
 });
 
+test("Semaphore.close() serves nobody, not even those who fit once the heavy one ahead of them is gone", async () => {
+  const semaphore = new Semaphore(3);
+  const permit = await semaphore.acquire();
+  const waits = [semaphore.acquire({ weight: 3 }), semaphore.acquire(), semaphore.run(() => "done")];
+  const closed = semaphore.close();
+  expect(semaphore.held).toBe(1);
+  for (const wait of waits) await expect(wait).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  permit.release();
+  await closed;
+});
+
+test("when a signal ends several waits, none of them is served because another one has left", async () => {
+  const semaphore = new Semaphore(3);
+  const caller = new AbortController();
+  const context = Context.derive();
+  using permit = await semaphore.acquire();
+  const waits = [
+    semaphore.acquire({ weight: 3, signal: caller.signal }),
+    semaphore.acquire({ signal: caller.signal }),
+    semaphore.acquire({ weight: 3, signal: context }),
+    semaphore.acquire({ signal: context }),
+  ];
+  context.cancel("over");
+  caller.abort("over");
+  for (const wait of waits) await expect(wait).rejects.toBe("over");
+  expect([semaphore.waiting, semaphore.held]).toEqual([0, permit.weight]);
+});
+
 test("a task runs in the context of its caller, or in the one passed, or in one made for the signal", async () => {
   const semaphore = new Semaphore(1, { reentry: "ignore" });
   const caller = Context.derive();
@@ -453,6 +481,20 @@ test("a task that is none, throws at once, or gives a thenable or a plain value 
   await expect(semaphore.run(5)).rejects.toThrow(TypeError);
   await expect(semaphore.run(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
   expect([semaphore.free, semaphore.held]).toEqual([1, 0]);
+});
+
+test("a promise whose own then() calls back twice, or fails after that, gives back one permit", async () => {
+  const semaphore = new Semaphore(1, { reentry: "ignore" });
+  const strange = (then: (resolve: (value: string) => void) => void) => () =>
+    Object.assign(Promise.resolve("value"), { then }) as Promise<string>; // as `await`, it goes by what the promise is
+  const twice = strange((resolve) => [resolve("one"), resolve("two")]);
+  const failing = strange((resolve) => {
+    resolve("one");
+    throw new Error("late");
+  });
+  expect(await semaphore.run(twice)).toBe("value");
+  expect(await semaphore.run(failing)).toBe("value");
+  expect(semaphore.held).toBe(0);
 });
 
 test("the stack of a TimeoutError shows who waited", async () => {

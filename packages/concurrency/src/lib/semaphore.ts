@@ -115,6 +115,10 @@ export class Semaphore implements AsyncDisposable {
     if (waiter !== undefined) {
       const failure = await waiter.outcome;
       if (failure !== undefined) throw failure();
+      if (context.cancelled) {
+        this.#release(weight); // it ended before its caller knew of the permit
+        throw context.cause;
+      }
     }
     return new HeldPermit(this.#release, weight);
   }
@@ -137,7 +141,8 @@ export class Semaphore implements AsyncDisposable {
   #runNow<T>(task: Task<T>, context: ContextNode): Promise<T> {
     this.#held++;
     try {
-      return Promise.resolve(task(context)).then(this.#onDone, this.#onFailed);
+      // As `await` does it: a promise with a `then` of its own could call back twice.
+      return then.call(Promise.resolve(task(context)), this.#onDone, this.#onFailed) as Promise<T>;
     } catch (error) {
       this.#release(1);
       return Promise.reject(error);
@@ -206,7 +211,7 @@ export class Semaphore implements AsyncDisposable {
   close(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = Promise.withResolvers();
-      for (let head = this.#queue.head; head !== undefined; head = this.#queue.head) head.fail(this.#closedFailure);
+      for (let head = this.#queue.head; head !== undefined; head = this.#queue.head) head.dismiss(this.#closedFailure);
       if (this.#held === 0) this.#closed.resolve();
     }
     return this.#closed.promise;
@@ -285,6 +290,8 @@ export class Semaphore implements AsyncDisposable {
 
   readonly #closedFailure = (): ClosedError => new ClosedError(this.name);
 }
+
+const { then } = Promise.prototype;
 
 function statsOf({ permits, held, waiting }: Semaphore): ComponentStats {
   return { permits, held, waiting };

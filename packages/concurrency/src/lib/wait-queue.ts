@@ -53,9 +53,14 @@ export class Waiter implements Receiver {
   }
 
   fail(failure: Failure): void {
+    this.dismiss(failure);
+    this.#queue.onLeft();
+  }
+
+  /** As `fail`, where nobody is to move up. */
+  dismiss(failure: Failure): void {
     this.#queue.remove(this);
     this.#settle(failure);
-    this.#queue.onLeft();
   }
 
   #settle(outcome: Failure | undefined): void {
