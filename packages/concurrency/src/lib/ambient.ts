@@ -5,7 +5,8 @@ import { ContextNode } from "./context-node.ts";
 
 const ambient = new AsyncLocalStorage<ContextNode>();
 
-const root = new ContextNode({
+/** The context of code outside any: it never ends. */
+export const rootNode = new ContextNode({
   clock: systemClock,
   values: new Map(),
   deadline: Number.POSITIVE_INFINITY,
@@ -14,13 +15,21 @@ const root = new ContextNode({
 
 /** The context of the running code; outside any, a root that never ends. */
 export function currentNode(): ContextNode {
-  return ambient.getStore() ?? root;
+  return ambient.getStore() ?? rootNode;
 }
 
-/** Calls `f(argument)` with `node` as the current context, for all that it calls and awaits. */
-export function runIn<A, T>(node: ContextNode, f: (argument: A) => T, argument: A): T {
+/** The `AsyncLocalStorage` frames of the running code, kept for {@link runIn}. */
+export function keepFrame(): AsyncResource {
+  return new AsyncResource("Context");
+}
+
+/**
+ * Calls `f(argument)` with `node` as the current context, for all that it calls and awaits. The other stores are as they
+ * were in `frame`, by default as they are.
+ */
+export function runIn<A, T>(node: ContextNode, f: (argument: A) => T, argument: A, frame = keepFrame()): T {
   // `ambient.run` copies the frame of all stores twice, to go in and to come back; a resource comes back to the old one.
-  return new AsyncResource("Context").runInAsyncScope(enter<A, T>, undefined, node, f, argument);
+  return frame.runInAsyncScope(enter<A, T>, undefined, node, f, argument);
 }
 
 function enter<A, T>(node: ContextNode, f: (argument: A) => T, argument: A): T {

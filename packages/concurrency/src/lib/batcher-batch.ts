@@ -1,5 +1,7 @@
 // One batch: its callers, each free to leave, and the context that ends when all of them have.
-import { currentNode } from "./ambient.ts";
+
+import type { AsyncResource } from "node:async_hooks";
+import { rootNode } from "./ambient.ts";
 import type { Receiver, Subscription } from "./cancellation.ts";
 import { describe } from "./check.ts";
 import type { Timer } from "./clock.ts";
@@ -10,15 +12,18 @@ import { keepShape } from "./keep-shape.ts";
 export class Batch<Key, Value> {
   /** What the batch is loaded in: the values of its first caller, without the deadline of any. */
   readonly context: ContextNode;
+  /** The `AsyncLocalStorage` frames of its first caller. */
+  readonly frame: AsyncResource | undefined;
   timer: Timer | undefined;
   readonly #onEmpty: (batch: Batch<Key, Value>) => void;
   #callers: Caller<Key, Value>[] = [];
   #left = 0;
   #hasDeparted = false;
 
-  constructor(first: ContextNode, onEmpty: (batch: Batch<Key, Value>) => void) {
+  constructor(first: ContextNode, onEmpty: (batch: Batch<Key, Value>) => void, frame: AsyncResource | undefined) {
     this.context = new ContextNode({ clock: first.clock, values: first.values, deadline: Number.POSITIVE_INFINITY });
     this.#onEmpty = onEmpty;
+    this.frame = frame;
   }
 
   /** How many callers have not left. */
@@ -121,6 +126,6 @@ class Caller<Key, Value> implements Receiver {
   }
 }
 
-const kept = new Batch<number, number>(currentNode(), () => {});
+const kept = new Batch<number, number>(rootNode, () => {}, undefined);
 keepShape(kept);
 keepShape(new Caller(kept, 1));

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import fc from "fast-check";
 import { expect, expectTypeOf, test } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
@@ -226,4 +227,28 @@ test("whoever loads and leaves when, each key that stays is loaded exactly once 
     }),
     { numRuns: propertyRuns(300) },
   );
+});
+
+test("each batch is loaded in the AsyncLocalStorage frames of the caller that opened it, whoever sends it off", async () => {
+  const clock = new TestClock();
+  const storage = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const load = (keys: readonly number[]) => {
+    seen.push([...keys, storage.getStore()]);
+    return keys;
+  };
+  const numbers = batcher(load, { maxSize: 2 });
+  const inTime = batcher(load, { maxWait: 10, clock });
+  const add = (name: string, key: number) => storage.run(name, () => numbers.load(key));
+  const loading = [add("ada", 1), add("bob", 2), add("eve", 3)];
+  const later = [storage.run("kim", () => inTime.load(4)), storage.run("leo", () => inTime.load(5))];
+  await Promise.all(loading);
+  storage.run("max", () => inTime.flush());
+  await Promise.all(later);
+  expect(seen).toEqual([
+    [1, 2, "ada"],
+    [3, "eve"],
+    [4, 5, "kim"],
+  ]);
+  expect(storage.getStore()).toBe(undefined);
 });

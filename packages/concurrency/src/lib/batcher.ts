@@ -1,5 +1,5 @@
 // Collects single loads into batches: one query for many keys.
-import { runIn } from "./ambient.ts";
+import { keepFrame, runIn } from "./ambient.ts";
 import { Batch } from "./batcher-batch.ts";
 import { BatchSize } from "./batcher-size.ts";
 import { checkCount, checkDuration, describe } from "./check.ts";
@@ -73,7 +73,7 @@ export interface Batcher<Key, Value> extends AsyncDisposable {
  * Turns loads of one key into loads of many.
  *
  * Equal keys are not merged: put a {@link singleflight} in front for that. The batch runs in a context of its own, with
- * the values of the caller that opened it.
+ * the values of the caller that opened it, whose `AsyncLocalStorage` frames it has as well.
  *
  * @example
  * ```ts
@@ -145,7 +145,7 @@ class Batches<Key, Value> implements Batcher<Key, Value> {
       if (this.#isClosed) return Promise.reject(new ClosedError(this.#name));
       let batch = this.#current;
       if (batch === undefined) {
-        batch = new Batch<Key, Value>(context, this.#forget);
+        batch = new Batch<Key, Value>(context, this.#forget, keepFrame());
         this.#current = batch;
         this.#schedule(batch);
       }
@@ -204,11 +204,11 @@ class Batches<Key, Value> implements Batcher<Key, Value> {
 
   async #run(batch: Batch<Key, Value>): Promise<void> {
     this.#inFlight++;
-    const { context } = batch;
+    const { context, frame } = batch;
     const keys = batch.depart();
     const startedAt = this.#size.isAdaptive ? this.#clock.now() : 0;
     try {
-      const values = await runIn(context, (context) => this.#load(keys, context), context);
+      const values = await runIn(context, (context) => this.#load(keys, context), context, frame);
       batch.settle(values);
     } catch (error) {
       batch.fail(error);

@@ -3,7 +3,10 @@
 
 const kept: object[] = [];
 
-/** Once for each class, with an object whose fields are set as in the usual case. */
+/**
+ * Once for each class, with an object whose fields are set as in the usual case. It stays for ever: a module that is
+ * imported late is run in the context and the `AsyncLocalStorage` frames of a user, of which it must keep nothing.
+ */
 export function keepShape(object: object): void {
   kept.push(object);
 }

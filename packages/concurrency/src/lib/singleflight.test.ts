@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
@@ -244,4 +245,38 @@ test("any order of joins, aborts and landings ends as in a naive model", async (
     }),
     { numRuns: propertyRuns(500) },
   );
+});
+
+test("a task that throws at once leaves nothing on the signal of its caller", async () => {
+  const flights = singleflight<string, number>();
+  const { signal } = new AbortController();
+  const failure = new Error("at once");
+  const call = flights.run(
+    "a",
+    () => {
+      throw failure;
+    },
+    { signal },
+  );
+  await expect(call).rejects.toBe(failure);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+});
+
+test("a caller whose signal aborts while its task begins leaves, and takes the flight with it", async () => {
+  const flights = singleflight<string, void>();
+  const caller = new AbortController();
+  let cause: unknown;
+  const call = flights.run(
+    "a",
+    (context) => {
+      Context.after(context, (given) => {
+        cause = given;
+      });
+      caller.abort("too late");
+      return new Promise(() => {});
+    },
+    { signal: caller.signal },
+  );
+  await expect(call).rejects.toBe("too late");
+  expect([cause, flights.size]).toEqual(["too late", 0]);
 });

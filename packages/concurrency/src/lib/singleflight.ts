@@ -1,5 +1,5 @@
 // Callers who want the same thing at the same time share one piece of work.
-import { currentNode, runIn } from "./ambient.ts";
+import { currentNode, rootNode, runIn } from "./ambient.ts";
 import type { Receiver, Subscription } from "./cancellation.ts";
 import { describe } from "./check.ts";
 import type { Task } from "./context.ts";
@@ -54,14 +54,13 @@ class Flights<Key, Value> implements Singleflight<Key, Value> {
     try {
       const context = options === undefined ? currentNode() : contextFor("join a flight", options.signal);
       if (context.cancelled) return Promise.reject(context.cause);
-      const flight = this.#flights.get(key) ?? this.#start(key, task, context);
-      return flight.join(context);
+      return this.#flights.get(key)?.join(context) ?? this.#start(key, task, context);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #start(key: Key, task: Task<Value>, context: ContextNode): Flight<Value> {
+  #start(key: Key, task: Task<Value>, context: ContextNode): Promise<Value> {
     if (typeof task !== "function") {
       throw new TypeError(`Cannot start a flight: task must be a function, got ${describe(task)}`);
     }
@@ -70,8 +69,7 @@ class Flights<Key, Value> implements Singleflight<Key, Value> {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
     this.#flights.set(key, flight);
-    flight.start(task);
-    return flight;
+    return flight.start(task, context);
   }
 }
 
@@ -80,7 +78,9 @@ class Flight<Value> {
   readonly #onGone: () => void;
   /** Those who can leave; made for the first of them. */
   #callers: Set<Caller<Value>> | undefined;
+  /** Somebody has come who can never leave. */
   #isPinned = false;
+  #hasLanded = false;
   #promise: Promise<Value> | undefined;
 
   constructor(starter: ContextNode, onGone: () => void) {
@@ -91,25 +91,29 @@ class Flight<Value> {
     this.#onGone = onGone;
   }
 
-  start(task: Task<Value>): void {
-    this.#promise = this.#fly(task);
+  /** For its first caller, whose context may have ended when the task has begun. */
+  start(task: Task<Value>, context: ContextNode): Promise<Value> {
+    const promise = this.#fly(task);
+    this.#promise = promise;
+    if (!context.cancelled) return this.join(context);
+    promise.catch(() => {});
+    this.leave(undefined, context.cause);
+    return Promise.reject(context.cause);
   }
 
   join(context: ContextNode): Promise<Value> {
     const promise = this.#promise;
     if (promise === undefined) throw new Error("Cannot join a flight from its own task: it would wait for itself");
-    if (context.isRoot) {
-      this.#isPinned = true;
-      return promise;
-    }
+    if (context.isRoot) this.#isPinned = true;
+    if (context.isRoot || this.#hasLanded) return promise;
     const caller = new Caller(this, context);
     this.#callers ??= new Set();
     this.#callers.add(caller);
     return caller.follow(promise);
   }
 
-  leave(caller: Caller<Value>, cause: unknown): void {
-    this.#callers?.delete(caller);
+  leave(caller: Caller<Value> | undefined, cause: unknown): void {
+    if (caller !== undefined) this.#callers?.delete(caller);
     if (this.#isPinned || (this.#callers?.size ?? 0) > 0) return;
     this.#onGone();
     this.#context.cancel(cause);
@@ -120,6 +124,7 @@ class Flight<Value> {
     try {
       return await (context === currentNode() ? task(context) : runIn(context, task, context));
     } finally {
+      this.#hasLanded = true;
       this.#onGone();
       if (this.#callers !== undefined) for (const caller of this.#callers) caller.stay();
       if (!context.isRoot) context.cancel(); // what the task left behind ends with it
@@ -156,4 +161,4 @@ class Caller<Value> implements Receiver {
   }
 }
 
-keepShape(new Flight<unknown>(currentNode(), () => {}));
+keepShape(new Flight<unknown>(rootNode, () => {}));

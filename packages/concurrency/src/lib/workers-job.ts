@@ -1,6 +1,6 @@
 // One call of a worker's function, from the caller's side.
 import type { Transferable } from "node:worker_threads";
-import { currentNode } from "./ambient.ts";
+import { rootNode } from "./ambient.ts";
 import type { Receiver, Source, Subscription } from "./cancellation.ts";
 import type { ContextNode } from "./context-node.ts";
 import { keepResolvers, rejecter, resolver } from "./keep-resolvers.ts";
@@ -94,4 +94,4 @@ export class Job implements Receiver {
   }
 }
 
-keepShape(new Job({ onCancelled: () => {}, onSettled: () => {} }, 1, "", [], undefined, currentNode(), false));
+keepShape(new Job({ onCancelled: () => {}, onSettled: () => {} }, 1, "", [], undefined, rootNode, false));
