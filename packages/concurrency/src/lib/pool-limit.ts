@@ -7,7 +7,7 @@ import { until } from "./until.ts";
 
 /**
  * Resolves with what `call` gives, or rejects with a TimeoutError when `timeout` milliseconds are over; what it gives
- * after that goes to `onLate`. The context has no values: what a pool does serves no caller in particular.
+ * after that goes to `onLate`. The context ends with the call and has no values: what a pool does serves no caller in particular.
  */
 export async function withinTime<T>(
   clock: Clock,
@@ -17,18 +17,21 @@ export async function withinTime<T>(
 ): Promise<T> {
   const deadline = clock.now() + timeout;
   const context = new ContextNode({ clock, values: new Map(), deadline, timeout });
-  const given = runIn(context, call, context);
-  if (!isPromiseLike(given)) return given; // nothing to wait for: no timer is set
+  let given: T | PromiseLike<T> | undefined;
   try {
-    return await until(context, given);
+    given = runIn(context, call, context);
+    // Where there is nothing to wait for, no timer is set.
+    return isPromiseLike(given) ? await until(context, given) : given;
   } catch (error) {
-    if (context.cancelled && onLate !== undefined) Promise.resolve(given).then(onLate, () => {});
+    if (context.cancelled && onLate !== undefined && isPromiseLike(given)) {
+      Promise.resolve(given).then(onLate, () => {});
+    }
     throw error;
   } finally {
     context.cancel();
   }
 }
 
-function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+function isPromiseLike<T>(value: T | PromiseLike<T> | undefined): value is PromiseLike<T> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -39,6 +39,7 @@ export class Caller<Given> implements Receiver {
 
   cancelledBy(cause: unknown): Source | undefined {
     this.reject(cause);
+    this.#line.onLeft();
     return undefined;
   }
 
@@ -74,6 +75,8 @@ export class Caller<Given> implements Receiver {
 }
 
 export class CallerLine<Given> {
+  /** Called when somebody has given up. */
+  readonly onLeft: () => void;
   readonly #line = new WaitLine<Caller<Given>>();
   readonly #clock: Clock;
   readonly #timeout: number;
@@ -81,10 +84,11 @@ export class CallerLine<Given> {
   #timer: Timer | undefined;
 
   /** `onExpired` makes the error of a caller who has waited for too long. */
-  constructor(clock: Clock, timeout: number, onExpired: (timeout: number) => unknown) {
+  constructor(clock: Clock, timeout: number, onExpired: (timeout: number) => unknown, onLeft: () => void) {
     this.#clock = clock;
     this.#timeout = timeout;
     this.#onExpired = onExpired;
+    this.onLeft = onLeft;
   }
 
   get size(): number {
@@ -115,6 +119,7 @@ export class CallerLine<Given> {
 
   expire(caller: Caller<Given>, timeout: number): void {
     caller.fail(() => this.#onExpired(timeout));
+    this.onLeft();
   }
 
   #expireAt(due: number, ms: number): void {
@@ -136,4 +141,14 @@ export class CallerLine<Given> {
   }
 }
 
-keepShape(new Caller(new CallerLine(systemClock, 0, () => undefined), 0.5));
+keepShape(
+  new Caller(
+    new CallerLine(
+      systemClock,
+      0,
+      () => {},
+      () => {},
+    ),
+    0.5,
+  ),
+);

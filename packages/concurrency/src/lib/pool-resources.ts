@@ -39,7 +39,8 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     const { clock, timeout, createBackoff, warmUp } = this.#settings;
     const destroyIdle = (slot: Slot<Resource>): void => void this.#destroy(slot);
     this.#sweep = new IdleSweep(this.#settings, this.#idle, () => this.#slots.size, destroyIdle);
-    this.#line = new CallerLine(clock, timeout, (timeout) => this.#timeoutError(timeout));
+    const onLeft = (): void => this.#finishIfEmpty();
+    this.#line = new CallerLine(clock, timeout, (timeout) => this.#timeoutError(timeout), onLeft);
     this.#backoff = new PoolBackoff(clock, createBackoff, () => {
       this.#serve();
       this.#fill();

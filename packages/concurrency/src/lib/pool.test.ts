@@ -74,14 +74,14 @@ test("releasing twice does not take the resource from its next holder", async ()
   expect(resources.stats).toMatchObject({ idle: 1, leased: 0 });
 });
 
-test("use() gives the resource back however the task ends", async () => {
+test("run() gives the resource back however the task ends", async () => {
   const { resources } = numbered({ max: 1 });
   expect(await resources.run(({ id }) => `used ${id}`)).toBe("used 1");
   await expect(resources.run(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
   expect(resources.stats).toMatchObject({ idle: 1, leased: 0, created: 1 });
 });
 
-test("the task of use() runs in the context it is given", async () => {
+test("the task of run() runs in the context it is given", async () => {
   const { resources } = numbered();
   using context = Context.derive();
   const seen = await resources.run((_, own) => own === context && Context.current() === context, { signal: context });
@@ -424,6 +424,44 @@ test("close() of a pool that makes something destroys it when it is there", asyn
   const { gone, resources } = numbered({ min: 1, warmUp: true });
   await resources.close();
   expect(gone).toEqual([1]);
+});
+
+test("close() resolves as soon as the last one in line has given up, though the next attempt is far off", async () => {
+  const { clock, resources } = numbered({
+    create: () => Promise.reject(new Error("down")),
+    createBackoff: () => 60_000,
+  });
+  await expect(resources.acquire()).rejects.toThrow("down");
+  const caller = new AbortController();
+  const waits = Promise.allSettled([
+    resources.acquire({ signal: caller.signal }),
+    resources.acquire({ timeout: 1_000 }),
+  ]);
+  const closed = resources.close();
+  caller.abort("gone");
+  await clock.advance(1_000);
+  await closed;
+  expect((await waits).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  expect([clock.now(), clock.timers]).toEqual([1_000, 0]);
+});
+
+test("the context of what the pool calls ends with the call, whether it waits, gives at once or throws", async () => {
+  const signals: AbortSignal[] = [];
+  const keep = (context: Context) => signals.push(context.signal);
+  const { clock, resources } = numbered({
+    create: (context) => ({ id: keep(context) }),
+    validate: (_resource, context) => keep(context) > 0,
+    destroy: (_resource, context) => {
+      keep(context);
+      throw new Error("already gone");
+    },
+  });
+  const lease = await resources.acquire();
+  lease.release();
+  (await resources.acquire()).discard();
+  await resources.close();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true]);
+  expect([clock.timers, resources.stats.destroyErrors]).toEqual([0, 1]);
 });
 
 test("an aborted caller leaves the line in the same turn, and what was made for it serves the next", async () => {

@@ -8,8 +8,8 @@ import type { WaitOptions } from "./wait-options.ts";
 /** What a {@link pool} makes, and how much of it it keeps for how long. */
 export interface PoolOptions<Resource> {
   /**
-   * Makes a resource. `context` ends when `createTimeout` is over; it does not end with the caller who waits, since
-   * another one may get the resource.
+   * Makes a resource. `context` ends when that is done, at the latest when `createTimeout` is over: its signal is for
+   * the making, not for what was made. It does not end with the caller who waits, since another one may get the resource.
    */
   readonly create: (context: Context) => Resource | PromiseLike<Resource>;
   /** Lets go of a resource. What it throws is counted and kept as `lastError`. Default: nothing to do. */
