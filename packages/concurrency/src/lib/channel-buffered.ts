@@ -3,7 +3,7 @@
 import type { Channel, Overflow, Received } from "./channel.ts";
 import { ChannelFullError } from "./channel-full-error.ts";
 import { ChannelIterator } from "./channel-iterator.ts";
-import { ItemQueue, WaiterList } from "./channel-queue.ts";
+import { ItemQueue, type Waiter, WaiterList } from "./channel-queue.ts";
 import { type Giver, ReceiveWait, SendWait, type Taker } from "./channel-waits.ts";
 import { ClosedError } from "./closed-error.ts";
 import type { ContextNode } from "./context-node.ts";
@@ -77,11 +77,16 @@ export class BufferedChannel<T> implements Channel<T> {
   }
 
   recv(options?: WaitOptions): Promise<Received<T>> {
+    return this.receive(options, undefined);
+  }
+
+  /** As `recv`, for a loop that may leave. */
+  receive(options: WaitOptions | undefined, loop: object | undefined): Promise<Received<T>> {
     try {
       const context = contextFor("receive", options?.signal);
       if (context.cancelled) return Promise.reject(context.cause);
       const received = this.tryRecv();
-      return received === undefined ? this.#waitForItem(context) : Promise.resolve(received);
+      return received === undefined ? this.#waitForItem(context, loop) : Promise.resolve(received);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -134,6 +139,19 @@ export class BufferedChannel<T> implements Channel<T> {
     return done;
   }
 
+  /** Ends what a loop waits for: nobody would take the item that it got. */
+  leave(loop: object): void {
+    let taker: Waiter | undefined = this.#takers.first;
+    while (taker !== undefined) {
+      const { next }: Waiter = taker;
+      if (taker instanceof ReceiveWait && taker.loop === loop) {
+        taker.leave();
+        taker.finish();
+      }
+      taker = next;
+    }
+  }
+
   /** Puts a receiver in line. To be called only when `tryRecv` has just found nothing. */
   addTaker(taker: Taker<T>): void {
     this.#takers.add(taker);
@@ -154,8 +172,8 @@ export class BufferedChannel<T> implements Channel<T> {
     return this.#overflow === "wait";
   }
 
-  #waitForItem(context: ContextNode): Promise<Received<T>> {
-    const wait = new ReceiveWait<T>();
+  #waitForItem(context: ContextNode, loop: object | undefined): Promise<Received<T>> {
+    const wait = new ReceiveWait<T>(loop);
     this.#takers.add(wait);
     if (!context.isRoot) wait.subscription = context.subscribe(wait);
     return wait.received;

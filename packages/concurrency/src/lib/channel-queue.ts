@@ -32,6 +32,10 @@ export class WaiterList<W extends Waiter> {
     this.#length++;
   }
 
+  get first(): W | undefined {
+    return this.#first;
+  }
+
   shift(): W | undefined {
     const first = this.#first;
     if (first !== undefined) this.remove(first);

@@ -23,12 +23,15 @@ export abstract class Giver<T> extends Waiter {
 
 export class ReceiveWait<T> extends Taker<T> implements Receiver {
   subscription: Subscription | undefined;
+  /** Which one waits, if it is a loop. */
+  readonly loop: object | undefined;
   readonly received: Promise<Received<T>>;
   readonly #resolve: (received: Received<T>) => void;
   readonly #reject: (reason: unknown) => void;
 
-  constructor() {
+  constructor(loop: object | undefined) {
     super();
+    this.loop = loop;
     this.received = new Promise(keepResolvers);
     this.#resolve = resolver;
     this.#reject = rejecter;
@@ -81,5 +84,5 @@ export class SendWait<T> extends Giver<T> implements Receiver {
   }
 }
 
-keepShape(new ReceiveWait());
+keepShape(new ReceiveWait(undefined));
 keepShape(new SendWait(1));

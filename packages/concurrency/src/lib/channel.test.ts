@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Readable } from "node:stream";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { propertyRuns } from "../../test/support/property-runs.ts";
@@ -116,6 +118,30 @@ test("an iterator that was left gives nothing more", async () => {
   await values.return?.();
   expect(await values.next()).toEqual({ done: true, value: undefined });
   expect(numbers.size).toBe(1);
+});
+
+test("a loop that is left while it waits gives its place in the line free and takes no item with it", async () => {
+  const items = channel<string>();
+  const loop = items.values();
+  const waiting = [loop.next(), loop.next()];
+  const other = items.recv();
+  expect(await loop.return?.()).toEqual({ done: true, value: undefined });
+  expect(items.waitingReceivers).toBe(1);
+  await items.send("item");
+  expect(await Promise.all(waiting)).toEqual(waiting.map(() => ({ done: true, value: undefined })));
+  expect(await other).toEqual({ done: false, value: "item" });
+});
+
+test("a stream made of a channel and destroyed swallows no item", async () => {
+  const items = channel<string>();
+  const stream = Readable.from(items);
+  stream.resume();
+  await expect.poll(() => items.waitingReceivers).toBe(1);
+  stream.destroy();
+  await once(stream, "close");
+  const receiving = items.recv();
+  await items.send("item");
+  expect(await receiving).toEqual({ done: false, value: "item" });
 });
 
 test("drop-oldest keeps the newest items, drop-newest the oldest; both count what was lost", async () => {

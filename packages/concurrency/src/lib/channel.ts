@@ -75,7 +75,10 @@ export interface Channel<T> extends AsyncIterable<T, undefined>, AsyncDisposable
    */
   close(cause?: unknown): void;
 
-  /** The items from now on, until the channel ends. Leaving the loop leaves the channel open. */
+  /**
+   * The items from now on, until the channel ends. Leaving the loop leaves the channel open; a `next` that waits at that
+   * moment ends with `done`, and takes no item.
+   */
   values(options?: WaitOptions): AsyncIterableIterator<T, undefined>;
 
   /** The same as {@link Channel.values} without options. Several loops share the items: each goes to one of them. */
