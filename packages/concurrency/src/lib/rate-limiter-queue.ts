@@ -59,6 +59,7 @@ export class TurnQueue<K> {
     const answer = this.#turnstile.tryTake(key, cost);
     const delay = typeof answer === "number" ? answer : await this.#until(context, answer, key, cost);
     if (delay === 0) return;
+    context.throwIfCancelled(); // it may have ended since the answer came
     const now = this.#clock.now();
     const latest = Math.min(start + timeout, now + context.remaining);
     const line = this.#lines.get(key) ?? new Line(() => this.#serve(key, line));
@@ -137,8 +138,8 @@ export class TurnQueue<K> {
   }
 
   #refuse(waiter: Caller, key: K, wait: number): void {
-    this.#turnstile.refused?.(key, waiter.weight, wait);
     waiter.fail(() => new RateLimitedError(wait));
+    this.#turnstile.refused?.(key, waiter.weight, wait); // whoever is told may do anything
   }
 
   /** The answer for a newcomer, who does not wait for it any longer than its context lasts. */

@@ -5,6 +5,7 @@ import { Context } from "./context.ts";
 import { fixedWindow } from "./fixed-window.ts";
 import { leakyBucket } from "./leaky-bucket.ts";
 import { RateLimitedError } from "./rate-limited-error.ts";
+import { TurnQueue } from "./rate-limiter-queue.ts";
 import { slidingWindow } from "./sliding-window.ts";
 import { TestClock } from "./test-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
@@ -190,4 +191,36 @@ test("Misuse is told at once, with the option and the value", async () => {
   await expect(limiter.take(undefined, 0)).rejects.toThrow(/cost must be an integer of at least 1, got 0/);
   await expect(limiter.take(undefined, 1, { timeout: -1 })).rejects.toThrow(/timeout must be 0 ms or more, got -1/);
   await expect(limiter.take(undefined, 1, { maxQueue: 0.5 })).rejects.toThrow(/maxQueue/);
+});
+
+test("Cancelled at any microtask, a caller whose answer comes from afar leaves with the reason", async () => {
+  await cancelSweep(async (context) => {
+    const clock = new TestClock();
+    const afar = async () => {
+      await Promise.resolve();
+      return 60_000;
+    };
+    const queue = new TurnQueue<string>(clock, { tryTake: afar, admit: afar });
+    const outcome = await queue.take("ada", 1, { signal: context }).catch((error: unknown) => error);
+    expect([outcome, clock.timers]).toEqual([context.cause, 0]);
+  });
+});
+
+test("Whoever hears of a refusal may let everybody in: the one that was refused stays refused", async () => {
+  const clock = new TestClock();
+  let isOpen = false;
+  const queue = new TurnQueue<string>(clock, {
+    tryTake: () => 10, // it takes longer than it seemed
+    admit: () => (isOpen ? 0 : 100),
+    refused() {
+      isOpen = true;
+      queue.hurry("ada");
+    },
+  });
+  const patient = queue.take("ada", 1);
+  const hasty = queue.take("ada", 1, { timeout: 50 });
+  const refused = expect(hasty).rejects.toBeInstanceOf(RateLimitedError);
+  await clock.advance(50);
+  await Promise.all([patient, refused]);
+  expect([queue.waiting, clock.timers]).toEqual([0, 0]);
 });
