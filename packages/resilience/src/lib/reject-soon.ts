@@ -9,7 +9,7 @@ let reject: (reason: unknown) => void;
  */
 export function rejectSoon(error: unknown): Promise<never> {
   const promise = new Promise<never>(take);
-  resolved.then(reject.bind(undefined, error));
+  void resolved.then(reject.bind(undefined, error));
   return promise;
 }
 

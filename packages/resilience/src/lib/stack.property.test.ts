@@ -176,7 +176,7 @@ async function record(
   );
   await clock.advance(2_000);
   // What happens at the same time may be told in any order: frames are woken from the outside in, functions the other way.
-  return { log: script.log.toSorted(), end: await Promise.race([end, "nothing yet"]) };
+  return { log: script.log.toSorted(), end: await Promise.race([end, Promise.resolve("nothing yet")]) };
 }
 
 test("a stack does what nested functions do, in whatever frames its policies run", async () => {

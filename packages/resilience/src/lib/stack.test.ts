@@ -289,7 +289,7 @@ test("nodejs/node#52635: 100,000 calls on one long signal leave no listener and 
       stack(
         async (context) => {
           if (index === 0) seen = context.signal; // one of a hundred looks at it
-          await undefined;
+          await Promise.resolve();
         },
         { signal },
       ),
