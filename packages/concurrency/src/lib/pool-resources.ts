@@ -8,6 +8,7 @@ import type { ContextNode } from "./context-node.ts";
 import { contextFor } from "./derive.ts";
 import type { Pool, PoolAcquireOptions, PoolLease, PoolOptions, PoolStats } from "./pool.ts";
 import { PoolBackoff } from "./pool-backoff.ts";
+import { PoolCounts } from "./pool-counts.ts";
 import { Lease, type LeaseOwner } from "./pool-lease.ts";
 import { withinTime } from "./pool-limit.ts";
 import { CallerLine } from "./pool-line.ts";
@@ -28,14 +29,14 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   #creating = 0;
   #checking = 0;
   #destroying = 0;
-  #counts = { created: 0, destroyed: 0, createErrors: 0, destroyErrors: 0, invalid: 0, timeouts: 0 };
-  #lastError: unknown;
+  readonly #counts: PoolCounts;
   readonly #sweep: IdleSweep<Resource>;
   #closed: PromiseWithResolvers<void> | undefined;
   #closeTimer: Timer | undefined;
 
   constructor(options: PoolOptions<Resource>) {
     this.#settings = settle(options);
+    this.#counts = new PoolCounts(this.name);
     const { clock, timeout, createBackoff, warmUp } = this.#settings;
     const destroyIdle = (slot: Slot<Resource>): void => void this.#destroy(slot);
     this.#sweep = new IdleSweep(this.#settings, this.#idle, () => this.#slots.size, destroyIdle);
@@ -53,7 +54,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   }
 
   get lastError(): unknown {
-    return this.#lastError;
+    return this.#counts.lastError;
   }
 
   get stats(): PoolStats {
@@ -66,7 +67,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
       creating: this.#creating,
       destroying: this.#destroying,
       waiting: this.#line.size,
-      ...this.#counts,
+      ...this.#counts.totals,
     };
   }
 
@@ -106,7 +107,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   health(): PoolStats {
     if (this.#closed !== undefined) throw new ClosedError(this.name);
-    if (this.#slots.size === 0 && this.#backoff.failures > 0) throw this.#lastError;
+    if (this.#slots.size === 0 && this.#backoff.failures > 0) throw this.lastError;
     return this.stats;
   }
 
@@ -148,7 +149,7 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   #timeoutError(timeout: number): TimeoutError {
     this.#counts.timeouts++;
     const text = `Cannot acquire a resource of ${this.name}: none was free within ${timeout} ms`;
-    return new TimeoutError(text, timeout, this.#backoff.failures === 0 ? {} : { cause: this.#lastError });
+    return new TimeoutError(text, timeout, this.#backoff.failures === 0 ? {} : { cause: this.lastError });
   }
 
   /** Sends as many resources on their way as there are callers in line, as far as there are any or may be any. */
@@ -175,16 +176,16 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
 
   async #create(): Promise<void> {
     const { clock, create, createTimeout } = this.#settings;
+    const startedAt = clock.now();
     this.#creating++;
     this.#coming++;
     let slot: Slot<Resource> | undefined;
     try {
-      slot = this.#adopt(
-        await withinTime(clock, createTimeout, create, (late) => void this.#destroy(this.#adopt(late))),
-      );
+      const onLate = (resource: Resource): void => void this.#destroy(this.#adopt(resource, startedAt));
+      slot = this.#adopt(await withinTime(clock, createTimeout, create, onLate), startedAt);
     } catch (error) {
-      this.#fail("createErrors", error);
       this.#backoff.fail();
+      this.#counts.onCreateFailed(error, clock.now() - startedAt, this.#backoff.failures);
       if (this.#line.size > 1) this.#backoff.keepAlive();
       this.#line.first?.reject(error);
     }
@@ -199,14 +200,14 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
   }
 
   /** From now on the resource is one of ours. */
-  #adopt(resource: Resource): Slot<Resource> {
+  #adopt(resource: Resource, startedAt: number): Slot<Resource> {
     const { clock, maxAge, random } = this.#settings;
     const slot = new Slot(resource);
     this.#slots.add(slot);
-    this.#counts.created++;
     if (maxAge !== Number.POSITIVE_INFINITY) {
       slot.ageTimer = clock.setTimeout(() => this.#retire(slot), maxAge * (1 - random() / 10));
     }
+    this.#counts.onCreated(clock.now() - startedAt, this.#slots.size);
     return slot;
   }
 
@@ -224,9 +225,9 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
     let isValid = false;
     try {
       isValid = await withinTime(clock, validateTimeout, (context) => validate(slot.resource, context));
-      if (!isValid) this.#counts.invalid++;
+      if (!isValid) this.#counts.onInvalid();
     } catch (error) {
-      this.#fail("invalid", error);
+      this.#counts.onCheckFailed(error);
     }
     this.#checking--;
     this.#coming--;
@@ -267,18 +268,13 @@ export class ResourcePool<Resource> implements Pool<Resource>, LeaseOwner<Resour
       if (destroy !== undefined) {
         await withinTime<unknown>(clock, destroyTimeout, (context) => destroy(slot.resource, context));
       }
-      this.#counts.destroyed++;
+      this.#counts.onDestroyed(this.#slots.size);
     } catch (error) {
-      this.#fail("destroyErrors", error);
+      this.#counts.onDestroyFailed(error, this.#slots.size);
     }
     this.#destroying--;
     this.#fill();
     this.#serve();
-  }
-
-  #fail(count: "createErrors" | "destroyErrors" | "invalid", error: unknown): void {
-    this.#counts[count]++;
-    this.#lastError = error;
   }
 
   /** The time for closing is over. */

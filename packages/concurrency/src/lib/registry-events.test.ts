@@ -1,7 +1,14 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
-import { fixedWindow, leakyBucket, Supervisor, slidingWindow, tokenBucket } from "../index.ts";
-import { components, type RefusalEvent, refusalChannel, type ServiceEvent, serviceChannel } from "../inspect.ts";
+import { fixedWindow, leakyBucket, pool, Supervisor, slidingWindow, tokenBucket } from "../index.ts";
+import {
+  components,
+  poolChannel,
+  type RefusalEvent,
+  refusalChannel,
+  type ServiceEvent,
+  serviceChannel,
+} from "../inspect.ts";
 import { redisRateLimiter } from "../redis.ts";
 import { TestClock } from "../testing.ts";
 
@@ -129,4 +136,43 @@ test("whoever listens hears of each change of a service, and of which supervisor
       supervisor: "app",
     })),
   );
+});
+
+test("whoever listens hears of each resource of a pool that is made, fails to be made or is destroyed", async () => {
+  const clock = new TestClock();
+  const [down, broken] = [new Error("down"), new Error("broken")];
+  const pause = (ms: number) => new Promise<void>((resolve) => void clock.setTimeout(resolve, ms));
+  let attempts = 0;
+  let isBroken = false;
+  const connections = pool({
+    name: "connections",
+    clock,
+    createTimeout: 50,
+    createBackoff: () => 10,
+    async create() {
+      const attempt = ++attempts;
+      await pause(attempt === 2 ? 70 : 5);
+      if (attempt === 1) throw down;
+      return attempt;
+    },
+    destroy() {
+      if (isBroken) throw broken;
+    },
+  });
+  const heard = await listening(poolChannel, async () => {
+    const waits = Array.from({ length: 3 }, () => connections.acquire({ timeout: 1_000 }).catch(() => undefined));
+    await clock.advance(200);
+    isBroken = true;
+    for (const wait of waits) (await wait)?.discard();
+    await connections.close();
+  });
+  const name = "connections";
+  expect(heard).toEqual([
+    { kind: "create-failed", name, error: down, tookMs: 5, failures: 1 },
+    { kind: "resource-created", name, tookMs: 5, size: 1 },
+    { kind: "create-failed", name, error: expect.objectContaining({ code: "ERR_TIMEOUT" }), tookMs: 50, failures: 1 },
+    { kind: "resource-created", name, tookMs: 70, size: 2 }, // too late: it goes at once
+    { kind: "resource-destroyed", name, size: 1, error: undefined },
+    { kind: "resource-destroyed", name, size: 0, error: broken },
+  ]);
 });

@@ -30,6 +30,42 @@ export type ServiceEvent = SupervisorEvent & {
   readonly supervisor: string;
 };
 
+/** The name of the `node:diagnostics_channel` on which the resources of pools come and go. */
+export const poolChannel = "proj:concurrency:pool";
+
+/** What is published on {@link poolChannel}. `name` is that of the pool, else `"pool"`. */
+export type PoolEvent =
+  /** A resource was made, be it too late for `createTimeout`. */
+  | {
+      readonly kind: "resource-created";
+      readonly name: string;
+      /** How long `create` took. */
+      readonly tookMs: number;
+      /** How many resources live now. */
+      readonly size: number;
+    }
+  /** `create` failed or took too long. */
+  | {
+      readonly kind: "create-failed";
+      readonly name: string;
+      /** What it failed with. */
+      readonly error: unknown;
+      /** How long it took. */
+      readonly tookMs: number;
+      /** How many times it has failed in a row. */
+      readonly failures: number;
+    }
+  /** A resource was destroyed, or given up as `destroy` failed or took too long. */
+  | {
+      readonly kind: "resource-destroyed";
+      readonly name: string;
+      /** How many resources live now. */
+      readonly size: number;
+      /** What `destroy` failed with; `undefined` if it did not. */
+      readonly error: unknown;
+    };
+
 /** Nothing is made for a channel to which nobody listens: ask `hasSubscribers` before making an event. */
 export const refusalEvents: Channel = channel(refusalChannel);
 export const serviceEvents: Channel = channel(serviceChannel);
+export const poolEvents: Channel = channel(poolChannel);
