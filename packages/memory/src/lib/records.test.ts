@@ -67,6 +67,7 @@ test("records().push() adds nothing if a field does not fit, and names it", () =
 
 test("records() refuses a schema that is none, and rows and fields that are not there", () => {
   expect(() => records({})).toThrow(/no fields/);
+  expect(() => records(JSON.parse(`{ "__proto__": "u8" }`))).toThrow(/no field can have the name __proto__/);
   // @ts-expect-error no such type
   expect(() => records({ a: "int" })).toThrow(/a must be one of .*"label".*, got "int"/);
   const store = records({ a: "f64" });
@@ -74,4 +75,41 @@ test("records() refuses a schema that is none, and rows and fields that are not 
   store.push({ a: 1 });
   // @ts-expect-error no such field
   expect(() => store.field(0, "b")).toThrow(/Cannot use the field "b": there are a/);
+});
+
+test("records() keeps no label of a row that was refused, and none after clear()", () => {
+  const store = records({ kind: "label", size: "u8" });
+  expect(() => store.push({ kind: "refused", size: 256 })).toThrow(RangeError);
+  expect(store.labelOf("kind", "refused")).toBeUndefined();
+  store.push({ kind: "a", size: 1 });
+  store.clear();
+  expect(store.labelOf("kind", "a")).toBeUndefined();
+  store.push({ kind: "b", size: 1 });
+  store.push({ kind: "a", size: 1 });
+  expect([...store]).toEqual([
+    { kind: "b", size: 1 },
+    { kind: "a", size: 1 },
+  ]);
+});
+
+test("records().trim() gives back what is taken for rows to come", () => {
+  const store = records({ size: "u32", name: "string" });
+  for (let size = 0; size < 100; size++) store.push({ size, name: `${size}` });
+  expect(store.bytes).toBeGreaterThan(400);
+  store.trim();
+  expect(store.bytes).toBe(400);
+  store.push({ size: 100, name: "100" });
+  expect(store.column("size").reduce((sum, size) => sum + size, 0)).toBe(5_050);
+  expect(store.get(100)).toEqual({ size: 100, name: "100" });
+  store.clear();
+  store.trim();
+  expect(store.bytes).toBe(4);
+});
+
+test("records() keeps labels apart that end alike", () => {
+  const texts = ["", "a", "b", "aa", "ba", "ab", "xaa", "yaa", "é", "日本", "日日本", "a\ud800"];
+  const store = records({ kind: "label" });
+  for (const kind of [...texts, ...texts.toReversed()]) store.push({ kind });
+  expect(Array.from(store, ({ kind }) => kind)).toEqual([...texts, ...texts.toReversed()]);
+  expect(new Set(store.column("kind")).size).toBe(texts.length);
 });
