@@ -17,8 +17,12 @@ const step = stepTable((mark) => {
   return (more & uses) === uses ? more : more + oneUse;
 });
 
-/** The share of entries in the window. */
+/** The share of entries in the window, at least. */
 const windowShare = 0.1;
+/** What it may have beyond that, where nothing stays wanted for long. */
+const mostWidened = 0.8;
+/** How much narrower each use of the main part makes it; each key that comes back makes it 1 wider. */
+const narrowing = 1 / 3;
 /** Slots of which the uses are halved at a time: nobody waits for all of them. */
 const agingSlice = 256;
 
@@ -27,6 +31,7 @@ const agingSlice = 256;
  * part if it was used in the window, or more often in all than the main part's victim: the admission of TinyLFU
  * (Einziger, Friedman, Manes, 2017), with exact counters of what is there and a short history of what has gone instead
  * of a sketch. What comes back soon after it has gone goes to the main part at once, as in S3-FIFO (Yang et al., 2023).
+ * The window widens as long as unused keys come back that it has just let go, and narrows as the main part is used.
  */
 export class TlfuPolicy implements MarkedPolicy {
   readonly step = step;
@@ -35,6 +40,8 @@ export class TlfuPolicy implements MarkedPolicy {
   marks = new Uint8Array(0);
   #inWindow = 0;
   #inMain = 0;
+  /** Entries that the window may hold beyond its share. */
+  #widened = 0;
   /** Slots from here on are yet to be aged. */
   #aging = 0;
 
@@ -43,6 +50,8 @@ export class TlfuPolicy implements MarkedPolicy {
     const ghost = this.#ghosts.take(fingerprint);
     const seen = ghost === undefined ? 0 : Math.min(uses, (ghost.uses + 1) * oneUse);
     if (ghost?.isRecent === true) {
+      // It left before it was used once: a larger window would have kept it.
+      if (ghost.uses === 0) this.#widened = Math.min(this.#widened + 1, mostWidened * (this.#inWindow + this.#inMain));
       this.marks[slot] = seen | inMain;
       this.#inMain++;
       this.#lists.push(mainList, slot);
@@ -100,10 +109,11 @@ export class TlfuPolicy implements MarkedPolicy {
     this.#ghosts.clear();
     this.#inWindow = 0;
     this.#inMain = 0;
+    this.#widened = 0;
   }
 
   #windowSize(): number {
-    return Math.max(1, (this.#inWindow + this.#inMain) * windowShare);
+    return Math.max(1, (this.#inWindow + this.#inMain) * windowShare + this.#widened);
   }
 
   /** The first slot of the main part that was not used since it was last looked at. */
@@ -114,6 +124,7 @@ export class TlfuPolicy implements MarkedPolicy {
       const mark = marks[slot] as number;
       if ((mark & lately) === 0) return slot;
       marks[slot] = mark - 1;
+      this.#widened = Math.max(0, this.#widened - narrowing); // what is here is wanted here
       this.#lists.remove(slot);
       this.#lists.push(mainList, slot);
     }
