@@ -43,14 +43,57 @@ test("PooledBuffer.bytes throws after the release, with checks", () => {
   expect(() => held.bytes).toThrow(/after its release/);
 });
 
-test("BufferPool tells when a buffer was written to after its release, with checks", () => {
-  const pool = new BufferPool({ checks: true });
-  const held = pool.acquire(1_024);
-  const { bytes } = held;
-  held.release();
-  bytes[7] = 1;
+test.each([0, 7, 1_023, 40_000, 65_535])(
+  "BufferPool tells of a write to byte %i after the release, with checks",
+  (at) => {
+    for (const wipe of [false, true]) {
+      const pool = new BufferPool({ checks: true, wipe });
+      const size = at < 1_024 ? 1_024 : 65_536;
+      const held = pool.acquire(size);
+      const { bytes } = held;
+      held.release();
+      bytes[at] = 1;
 
-  expect(() => pool.acquire(1_024)).toThrow(/was written to after its release, at byte 7/);
+      expect(() => pool.acquire(size)).toThrow(`was written to after its release, at byte ${at}`);
+      expect(pool.stats()).toMatchObject({ held: 0, idle: 0, idleBytes: 0 });
+      pool.acquire(size).release();
+    }
+  },
+);
+
+test("BufferPool does not lend memory that was transferred, before or after its release", () => {
+  const pool = new BufferPool();
+  const early = pool.acquire(2_048);
+  structuredClone(early.bytes.buffer, { transfer: [early.bytes.buffer as ArrayBuffer] });
+  early.release();
+  expect(pool.stats()).toMatchObject({ held: 0, idle: 0, dropped: 1 });
+
+  const late = pool.acquire(2_048);
+  const { buffer } = late.bytes;
+  late.release();
+  structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+  using next = pool.acquire(2_048);
+  expect(next.bytes.length).toBe(2_048);
+  expect(pool.stats()).toMatchObject({ held: 1, idle: 0, idleBytes: 0 });
+});
+
+test("BufferPool keeps sizes up to the largest, whatever they are rounded to", () => {
+  const pool = new BufferPool({ largest: 9_000 });
+  pool.acquire(9_000).release();
+  expect(pool.stats()).toMatchObject({ idle: 1, idleBytes: 10_240 });
+  const above = pool.acquire(10_241);
+  expect(above.bytes.buffer.byteLength).toBe(10_241);
+  above.release();
+  expect(pool.stats()).toMatchObject({ idle: 1, dropped: 1 });
+});
+
+test("BufferPool rounds up by at most a quarter", () => {
+  const pool = new BufferPool({ smallest: 8, checks: false });
+  for (let size = 8; size < 5_000; size++) {
+    const { bytes } = pool.acquire(size);
+    expect(bytes.buffer.byteLength).toBeGreaterThanOrEqual(size);
+    expect(bytes.buffer.byteLength).toBeLessThanOrEqual(Math.max(16, size * 1.25));
+  }
 });
 
 test("BufferPool wipes what comes back, if told so", () => {
@@ -78,7 +121,12 @@ test("a buffer that is kept holds no slab besides itself", () => {
   expect(held.bytes.buffer.byteLength).toBe(1_024);
 });
 
+test("BufferPool.shrink() refuses what is no share", () => {
+  expect(() => new BufferPool().shrink(Number.NaN)).toThrow(/fraction must be a number from 0 to 1, got NaN/);
+});
+
 test.each([
+  [{ largest: 2 ** 40 }, /largest must be at most 1 GiB/],
   [{ smallest: 1_000 }, /smallest must be a power of two, got 1000/],
   [{ largest: 10 }, /largest must be an integer of at least 1024, got 10/],
 ])("BufferPool refuses %j", (options, message) => {

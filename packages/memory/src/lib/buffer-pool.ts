@@ -1,6 +1,6 @@
 // Buffers that are used again, by people who know when they are done with one.
 import { register } from "@proj/concurrency/inspect";
-import { checkCount } from "@proj/concurrency/options";
+import { checkCount, checkRatio } from "@proj/concurrency/options";
 
 /** What can be set on a {@link BufferPool}. */
 export interface BufferPoolOptions {
@@ -8,13 +8,14 @@ export interface BufferPoolOptions {
   readonly maxIdleBytes?: number | undefined;
   /** The smallest buffer that is made, in bytes; a power of two. Default: 1,024. Below that, `Buffer.allocUnsafe` is as fast. */
   readonly smallest?: number | undefined;
-  /** The largest size that is kept, in bytes. Larger ones are made each time. Default: 16 MiB. */
+  /** The largest size that is kept, in bytes, up to 1 GiB. Larger ones are made each time, exactly so large. Default: 16 MiB. */
   readonly largest?: number | undefined;
-  /** Fills buffers with zeros as they come back, for secrets. Default: `false`. */
+  /** Fills buffers with zeros as they come back, for secrets: all of it, however much was asked for. Default: `false`. */
   readonly wipe?: boolean | undefined;
   /**
-   * Finds mistakes: using a buffer after its release throws, what is written to it later shows up as a failure, and one
-   * that was lost without a release is warned of. Default: `true`, and `false` if `NODE_ENV` is `"production"`.
+   * Finds mistakes: using a buffer after its release throws; one that was written to after that makes the `acquire` throw
+   * that would lend it next; one that was lost without a release is warned of. Costs a pass over each buffer, twice.
+   * Default: `true`, and `false` if `NODE_ENV` is `"production"`.
    */
   readonly checks?: boolean | undefined;
   /** With a name it is listed by `components()` of `@proj/concurrency/inspect`. */
@@ -47,8 +48,8 @@ export interface BufferPoolStats {
 
 /**
  * Lends buffers whose lifetime is explicit. At 64 KiB, taking one and giving it back costs a fraction of
- * `Buffer.allocUnsafe`, and the collector never sees it. Sizes are rounded up to powers of two and the quarters between,
- * so at most a fifth is unused.
+ * `Buffer.allocUnsafe`, and the collector never sees it. Sizes above the smallest are rounded up to powers of two and the
+ * quarters between, so at most a fifth is unused.
  *
  * @throws TypeError or RangeError for options that are none
  * @example
@@ -66,7 +67,7 @@ export interface BufferPoolStats {
  */
 export class BufferPool {
   readonly #smallest: number;
-  readonly #largest: number;
+  readonly #largest: number; // the capacity of its class
   readonly #maxIdleBytes: number;
   readonly #wipe: boolean;
   readonly #lost: FinalizationRegistry<number> | undefined;
@@ -85,7 +86,10 @@ export class BufferPool {
     if ((smallest & (smallest - 1)) !== 0) {
       throw new RangeError(`Cannot ${action}: smallest must be a power of two, got ${smallest}`);
     }
-    this.#largest = checkCount(action, "largest", largest, smallest);
+    if (checkCount(action, "largest", largest, smallest) > 2 ** 30) {
+      throw new RangeError(`Cannot ${action}: largest must be at most 1 GiB, got ${largest}`);
+    }
+    this.#largest = capacityOf(classOf(largest, smallest), smallest);
     this.#maxIdleBytes = checkCount(action, "maxIdleBytes", maxIdleBytes, 0);
     this.#wipe = wipe;
     const checks = options.checks ?? process.env["NODE_ENV"] !== "production";
@@ -93,15 +97,19 @@ export class BufferPool {
     if (name !== undefined) register("buffer-pool", name, this, (pool) => ({ ...pool.stats() }));
   }
 
-  /** Lends a buffer of `size` bytes. Its contents are whatever was in it. @throws RangeError for a size that is none */
+  /**
+   * Lends a buffer of `size` bytes. Its contents are whatever was in it.
+   *
+   * @throws RangeError for a size that is none · Error for a buffer that was written to after its release, with `checks`
+   */
   acquire(size: number): PooledBuffer {
-    const sizeClass = classOf(checkCount("acquire a buffer", "size", size, 0), this.#smallest);
-    const capacity = capacityOf(sizeClass, this.#smallest);
-    this.#held++;
-    const whole = this.#take(sizeClass, capacity);
+    const isPooled = checkCount("acquire a buffer", "size", size, 0) <= this.#largest;
+    const sizeClass = isPooled ? classOf(size, this.#smallest) : 0;
+    const capacity = isPooled ? capacityOf(sizeClass, this.#smallest) : size;
+    const whole = (isPooled ? this.#reuse(sizeClass, capacity) : undefined) ?? this.#make(capacity);
     const bytes = capacity === size ? whole : whole.subarray(0, size);
+    this.#held++;
     if (this.#lost === undefined) return new HeldBuffer(this.#release, sizeClass, whole, bytes);
-    if (whole[0] === poison) checkPoison(whole);
     const held = new CheckedBuffer(this.#release, sizeClass, whole, bytes);
     this.#lost.register(held, size, held);
     return held;
@@ -116,6 +124,7 @@ export class BufferPool {
 
   /** Leaves about this share of the idle bytes to the collector, largest buffers first, and returns how many they were. */
   shrink(fraction: number): number {
+    checkRatio("shrink a buffer pool", "fraction", fraction);
     const goal = this.#idleBytes * (1 - fraction);
     const before = this.#idleBytes;
     for (let sizeClass = this.#idle.length - 1; sizeClass >= 0; sizeClass--) {
@@ -139,31 +148,36 @@ export class BufferPool {
     };
   }
 
-  #take(sizeClass: number, capacity: number): Buffer {
-    const known = this.#idle[sizeClass]?.pop();
-    if (known === undefined) {
-      this.#made++;
-      return Buffer.allocUnsafeSlow(capacity); // a slice of the common slab would hold all of that
-    }
-    this.#reused++;
+  #make(capacity: number): Buffer {
+    this.#made++;
+    return Buffer.allocUnsafeSlow(capacity); // a slice of the common slab would hold all of that
+  }
+
+  #reuse(sizeClass: number, capacity: number): Buffer | undefined {
+    const whole = this.#idle[sizeClass]?.pop();
+    if (whole === undefined) return undefined;
     this.#idleBytes -= capacity;
     this.#idleCount--;
-    return known;
+    if (whole.length !== capacity) return undefined; // its memory went to a worker after its release
+    if (this.#lost !== undefined) checkUntouched(whole, this.#wipe ? 0 : poison);
+    this.#reused++;
+    return whole;
   }
 
   /** Bound, so that a buffer needs no closure. */
   readonly #release = (sizeClass: number, whole: Buffer, held: HeldBuffer): void => {
     this.#held--;
-    if (this.#wipe) whole.fill(0);
-    else if (this.#lost !== undefined) whole.fill(poison);
     this.#lost?.unregister(held);
-    if (whole.length > this.#largest || this.#idleBytes + whole.length > this.#maxIdleBytes) {
+    const capacity = whole.length; // 0 if its memory was transferred to a worker
+    if (capacity > 0 && this.#wipe) whole.fill(0);
+    else if (capacity > 0 && this.#lost !== undefined) whole.fill(poison);
+    if (capacity === 0 || capacity > this.#largest || this.#idleBytes + capacity > this.#maxIdleBytes) {
       this.#dropped++;
       return;
     }
     this.#idle[sizeClass] ??= [];
     this.#idle[sizeClass].push(whole);
-    this.#idleBytes += whole.length;
+    this.#idleBytes += capacity;
     this.#idleCount++;
   };
 
@@ -217,10 +231,15 @@ class CheckedBuffer extends HeldBuffer {
 /** What idle buffers are filled with, to see who writes to them. */
 const poison = 0xdb;
 
-function checkPoison(whole: Buffer): void {
-  const index = whole.findIndex((byte) => byte !== poison);
-  if (index < 0) return;
-  throw new Error(`A pooled buffer of ${whole.length} bytes was written to after its release, at byte ${index}`);
+/** Compares with a stretch of what it was filled with: many times as fast as byte by byte. */
+function checkUntouched(whole: Buffer, filling: number): void {
+  const expected = Buffer.alloc(Math.min(whole.length, 16_384), filling);
+  for (let start = 0; start < whole.length; start += expected.length) {
+    const end = Math.min(start + expected.length, whole.length);
+    if (whole.compare(expected, 0, end - start, start, end) === 0) continue;
+    const index = whole.findIndex((byte) => byte !== filling);
+    throw new Error(`A pooled buffer of ${whole.length} bytes was written to after its release, at byte ${index}`);
+  }
 }
 
 /** Four classes for each power of two: 1, 1.25, 1.5 and 1.75 times. */

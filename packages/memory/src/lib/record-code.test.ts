@@ -12,10 +12,7 @@ const anything = fc.oneof(
   fc.boolean(),
   fc.constantFrom(undefined, null, "5", Number.NaN, { valueOf: () => 5 }),
 );
-const name = fc.oneof(
-  fc.string({ minLength: 1 }),
-  fc.constantFrom('"', "\\", "\u2028", "`", "0", "constructor", "v0"),
-);
+const name = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom('"', "\\", "\u2028", "`", "0", "constructor", "v0"));
 const types = Object.keys(fieldKinds) as FieldType[]; // the only keys it has
 const schema = fc.dictionary(
   name.filter((text) => text !== "__proto__"),
