@@ -4,7 +4,8 @@ import { type RedisServer, startRedis, testWithTools } from "@tooling/testing";
 import type { Redis } from "ioredis";
 import type { RedisClientType } from "redis";
 import { afterAll, expect, vi } from "vitest";
-import { redisLock, redisRateLimiter } from "../src/redis.ts";
+import { systemClock } from "../src/index.ts";
+import { RedisScript, redisLock, redisRateLimiter } from "../src/redis.ts";
 import { clients } from "./redis-clients.ts";
 
 const test = testWithTools("redis-server");
@@ -27,6 +28,21 @@ for (const [name, connect] of Object.entries(clients)) {
     };
   });
   for (const { name: what, run } of suite) test(`${name}: ${what}`, run);
+}
+
+for (const [name, connect] of Object.entries(clients)) {
+  test(`${name}: a script gives numbers or strings, and nothing but a list`, async () => {
+    server ??= startRedis();
+    await using connected = await connect((await server).url);
+    const call = { client: connected.client, clock: systemClock, timeout: 20_000 };
+    const echo = new RedisScript("return { KEYS[1], ARGV[1], 7 }");
+    expect(await echo.strings(call, ["key"], ["text"])).toEqual(["key", "text", "7"]);
+    expect(await echo.numbers(call, ["1"], [2.5])).toEqual([1, 2.5, 7]);
+    const none = new RedisScript("return 'text'");
+    await expect(none.strings(call, ["key"], [])).rejects.toThrow(
+      new TypeError('Cannot run a script on Redis: it must return a list, got "text"'),
+    );
+  });
 }
 
 test("An object that is no client is refused at once", () => {

@@ -48,17 +48,17 @@ export function redisClientConformance(
     check("keys and arguments arrive as they are, and numbers come back", async ({ client }) => {
       const script = unknownScript("return { #KEYS, #KEYS[1], #ARGV[1], #ARGV[2], tonumber(ARGV[3]), -1 }");
       const keys = [`{${randomUUID()}}`, `{${randomUUID()}}`];
-      const reply = await script.run(callOf(client), keys.slice(0, 1), ["ключ с пробелом", "", 2 ** 50]);
+      const reply = await script.numbers(callOf(client), keys.slice(0, 1), ["ключ с пробелом", "", 2 ** 50]);
       deepEqual(reply, [1, 38, 28, 0, 2 ** 50, -1]); // lengths in bytes
     }),
     check("a script that the server does not know is sent by its text, and known from then on", async ({ client }) => {
       const script = unknownScript("return { 1 + ARGV[1] }");
-      deepEqual(await script.run(callOf(client), ["key"], [1]), [2]);
-      deepEqual(await script.run(callOf(client), ["key"], [2]), [3]);
+      deepEqual(await script.numbers(callOf(client), ["key"], [1]), [2]);
+      deepEqual(await script.numbers(callOf(client), ["key"], [2]), [3]);
     }),
     check("what a script fails with arrives as an Error that begins with its code", async ({ client }) => {
       const script = unknownScript(`return redis.error_reply("WRONGTYPE made for a check")`);
-      await rejects(script.run(callOf(client), ["key"], []), (error: unknown) => {
+      await rejects(script.numbers(callOf(client), ["key"], []), (error: unknown) => {
         ok(error instanceof Error && error.message.startsWith("WRONGTYPE "), `got ${error}`);
         return isRefusal(error);
       });
@@ -67,10 +67,10 @@ export function redisClientConformance(
       const script = unknownScript(`redis.call("PEXPIRE", KEYS[1], 60000)
         return { redis.call("INCR", KEYS[1]), tonumber(ARGV[1]) }`);
       const key = `conformance:${randomUUID()}`;
-      await script.run(callOf(client), [key], [0]); // known from now on
-      await script.run(callOf(client), [key], [0]);
+      await script.numbers(callOf(client), [key], [0]); // known from now on
+      await script.numbers(callOf(client), [key], [0]);
       const replies = await Promise.all(
-        Array.from({ length: 100 }, (_, index) => script.run(callOf(client), [key], [index])),
+        Array.from({ length: 100 }, (_, index) => script.numbers(callOf(client), [key], [index])),
       );
       deepEqual(
         replies.map(([, index]) => index),

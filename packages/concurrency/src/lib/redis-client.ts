@@ -22,7 +22,21 @@ export interface IoRedisClient {
  */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** Checks what a caller passes as a client. */
+/**
+ * Checks what a caller passes as a client. `action` opens the message.
+ *
+ * @throws TypeError if it is none
+ * @example
+ * ```ts
+ * import { checkRedisClient } from "@proj/concurrency/redis";
+ *
+ * try {
+ *   checkRedisClient("count visits", {} as never);
+ * } catch (error) {
+ *   console.log(String(error).slice(0, 60)); // prints: TypeError: Cannot count visits: client must be a client of re
+ * }
+ * ```
+ */
 export function checkRedisClient(action: string, client: RedisClient): void {
   // A Map of the methods would miss those a client inherits or makes on the fly.
   const { evalSha, evalsha } = (client ?? {}) as { evalSha?: unknown; evalsha?: unknown };

@@ -85,7 +85,7 @@ export class HeldLease implements RedisLease {
     this.#context.cancel();
     const { keys, token } = this.#terms;
     try {
-      return (await releaseScript.run(this.#call, keys, [token]))[0] === 1;
+      return (await releaseScript.numbers(this.#call, keys, [token]))[0] === 1;
     } catch {
       return false; // it ends by itself
     }
@@ -96,7 +96,7 @@ export class HeldLease implements RedisLease {
     const { clock } = this.#call;
     const sentAt = clock.now();
     try {
-      const [isRenewed] = await renewScript.run(this.#call, keys, [token, ttl]);
+      const [isRenewed] = await renewScript.numbers(this.#call, keys, [token, ttl]);
       if (this.#released !== undefined || this.#context.cause instanceof LockLostError) return;
       if (isRenewed !== 1) {
         this.#lose();

@@ -208,7 +208,11 @@ class LeaseOffice implements RedisLock {
     const sentAt = this.#clock.now();
     const timeout = Math.min(this.#call.timeout, Math.max(1, giveUpAt - sentAt));
     const terms = [token, this.#ttl, this.#permits, wait];
-    const [fence = 0, ahead = 0, freeIn = 0] = await acquireScript.run({ ...this.#call, timeout }, this.#keys, terms);
+    const [fence = 0, ahead = 0, freeIn = 0] = await acquireScript.numbers(
+      { ...this.#call, timeout },
+      this.#keys,
+      terms,
+    );
     if (fence === 0) return { ahead, freeIn };
     if (parent.cancelled || this.#clock.now() >= sentAt + this.#ttl) {
       this.#forget(token); // nobody is there to take it any more, or the answer came too late to be of use
@@ -220,7 +224,7 @@ class LeaseOffice implements RedisLock {
 
   /** Behind the scenes: whoever asked does not wait for it. Commands keep their order, so it undoes a late grant too. */
   #forget(token: string): void {
-    releaseScript.run(this.#call, this.#keys, [token]).catch(() => {}); // then it ends by itself
+    releaseScript.numbers(this.#call, this.#keys, [token]).catch(() => {}); // then it ends by itself
   }
 
   /** Between half and one and a half times what is right for the place in line. */

@@ -163,7 +163,7 @@ class LeasingLimiter implements RedisRateLimiter {
   async reset(key: string): Promise<void> {
     this.#local.reset(key);
     this.#leases.forget(key);
-    await forgetScript.run(this.#call, [this.#prefix + key], []);
+    await forgetScript.numbers(this.#call, [this.#prefix + key], []);
     this.#queue.hurry(key);
   }
 
@@ -192,7 +192,7 @@ class LeasingLimiter implements RedisRateLimiter {
   async #ask(key: string, need: number, want: number): Promise<[number, number, number, number] | undefined> {
     const interval = 1_000 / this.#ratePerMs;
     try {
-      const answer = await takeScript.run(this.#call, [this.#prefix + key], [interval, this.#burst, need, want]);
+      const answer = await takeScript.numbers(this.#call, [this.#prefix + key], [interval, this.#burst, need, want]);
       this.#outage.end();
       return answer as [number, number, number, number]; // what the script returns
     } catch (error) {

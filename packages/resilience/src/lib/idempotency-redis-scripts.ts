@@ -1,6 +1,6 @@
 // What happens on the server in each step of an idempotent run. A hash for each key: owner, fence, fingerprint, outcome,
 // `ends` (of the lease, in the server's milliseconds) and `ttl`; of a run that was abandoned only the fence is left.
-import { RedisScript } from "./redis-script.ts";
+import { RedisScript } from "@proj/concurrency/redis";
 
 const now = `
 local time = redis.call('TIME')

@@ -1,10 +1,9 @@
 // Records of idempotent calls in Redis, which processes on several machines share.
 import { type Clock, systemClock } from "@proj/concurrency";
 import { checkPositive, describe } from "@proj/concurrency/options";
-import type { RedisClient } from "@proj/concurrency/redis";
+import { checkRedisClient, type RedisCall, type RedisClient, type RedisScript } from "@proj/concurrency/redis";
 import { abandonScript, beginScript, completeScript, renewScript } from "./idempotency-redis-scripts.ts";
 import type { IdempotencyClaim, IdempotencyState, IdempotencyStore } from "./idempotency-store.ts";
-import { checkRedisClient, type RedisCall, type RedisScript } from "./redis-script.ts";
 
 /** What can be set on a {@link redisIdempotency}. */
 export interface RedisIdempotencyOptions {
@@ -58,7 +57,7 @@ class RedisStore implements IdempotencyStore {
 
   async begin(key: string, { owner, fingerprint, lease, ttl, takeOver }: IdempotencyClaim): Promise<IdempotencyState> {
     const args = [owner, fingerprint, lease, ttl, takeOver];
-    const [state, first = "", second = ""] = await beginScript.run(this.#call, [this.#prefix + key], args);
+    const [state, first = "", second = ""] = await beginScript.strings(this.#call, [this.#prefix + key], args);
     if (state === "begun") return { state, fence: Number(first) };
     if (state === "completed") return { state, outcome: first, fingerprint: second };
     return { state: state === "running" ? state : "crashed", owner: first, fingerprint: second };
@@ -77,7 +76,7 @@ class RedisStore implements IdempotencyStore {
   }
 
   async #step(script: RedisScript, key: string, args: readonly (string | number)[]): Promise<boolean> {
-    const [done] = await script.run(this.#call, [this.#prefix + key], args);
+    const [done] = await script.strings(this.#call, [this.#prefix + key], args);
     return done === "1";
   }
 }

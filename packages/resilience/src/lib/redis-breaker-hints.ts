@@ -3,10 +3,9 @@ import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "@proj/concurrency";
 import type { ComponentStats } from "@proj/concurrency/inspect";
 import { checkCount, checkDuration, checkPositive, checkRatio, describe } from "@proj/concurrency/options";
-import type { RedisClient } from "@proj/concurrency/redis";
+import { checkRedisClient, type RedisCall, type RedisClient } from "@proj/concurrency/redis";
 import type { BreakerHints } from "./breaker-hints.ts";
 import { type HintVote, keyOf, nameOf, voteScript } from "./redis-breaker-script.ts";
-import { checkRedisClient, type RedisCall } from "./redis-script.ts";
 
 /** Something worth telling about the Redis of shared hints. */
 export type SharedBreakerHintsEvent =
@@ -177,7 +176,7 @@ class RedisHints implements SharedBreakerHints {
     const now = this.#now();
     const told = [...this.#withdrawn];
     try {
-      const answer = await voteScript.run(this.#call, this.#keys, this.#argumentsAt(now, told));
+      const answer = await voteScript.strings(this.#call, this.#keys, this.#argumentsAt(now, told));
       for (const name of told) this.#withdrawn.delete(name);
       this.#learn(answer, now);
     } catch (error) {

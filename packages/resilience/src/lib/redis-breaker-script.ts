@@ -1,5 +1,5 @@
 // The one step in Redis in which a process says what it has found ill, and hears what enough of them have.
-import { RedisScript } from "./redis-script.ts";
+import { RedisScript } from "@proj/concurrency/redis";
 
 /** An open circuit, and until when, by the server's clock. */
 export type HintVote = readonly [name: string, until: number];
