@@ -38,7 +38,7 @@ test("Arena reads what was written, of each kind", () => {
 });
 
 test("Arena.reset() takes back what came after the mark, and refuses a mark from before an earlier reset", () => {
-  const arena = new Arena({ blockBytes: 64 });
+  const arena = new Arena({ blockBytes: 64, checks: false });
   arena.alloc(10);
   const outer = arena.mark();
   arena.alloc(60);
@@ -79,7 +79,10 @@ test("Arena refuses bad input", () => {
   expect(() => arena.alloc(-1)).toThrow(/bytes must be an integer of at least 0, got -1/);
   expect(() => arena.alloc(1.5)).toThrow(RangeError);
   expect(() => arena.alloc(65)).toThrow(/at most its block of 64, got 65/);
-  expect(() => arena.alloc(1, 3 as Alignment)).toThrow(/align must be 1, 2, 4, 8 or 16, got 3/);
+  for (const align of [0, -8, 3, 32, 1.5, Number.NaN]) {
+    expect(() => arena.alloc(1, align as Alignment)).toThrow(`align must be 1, 2, 4, 8 or 16, got ${align}`);
+  }
+  expect(() => arena.alloc(2 ** 32)).toThrow(/bytes must be below 2\^32/);
   expect(() => arena.readInt32(64)).toThrow(/was not given out/);
   expect(() => arena.view(0, 1)).toThrow(/were not given out/);
   expect(() => new Arena({ blockBytes: 100 })).toThrow(/power of two/);
@@ -92,8 +95,8 @@ test("Arena keeps what earlier pieces hold through any order of marks and resets
     fc.record({ kind: fc.constantFrom("mark", "reset"), n: fc.nat(5) }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
-      const arena = new Arena({ blockBytes: 32 });
+    fc.property(fc.array(step, { maxLength: 150 }), fc.boolean(), (steps, checks) => {
+      const arena = new Arena({ blockBytes: 32, checks });
       const pieces: { at: number; length: number; value: number }[] = [];
       const marks: { mark: ArenaMark; pieces: number }[] = [];
       for (const [index, { kind, n }] of steps.entries()) {
@@ -116,4 +119,66 @@ test("Arena keeps what earlier pieces hold through any order of marks and resets
     }),
     { numRuns: 200 },
   );
+});
+
+test("a view of an arena is empty and refuses to be written to after a reset, with checks", () => {
+  const arena = new Arena({ blockBytes: 64, checks: true });
+  const kept = arena.view(arena.alloc(8), 8).fill(1);
+  const mark = arena.mark();
+  const lost = [arena.alloc(8), arena.alloc(64)].map((at) => ({ at, view: arena.view(at, 8) }));
+
+  arena.reset(mark);
+
+  expect([...kept]).toEqual(Array(8).fill(1));
+  for (const { at, view } of lost) {
+    expect(view.length).toBe(0);
+    expect(() => view.fill(1)).toThrow(TypeError);
+    expect(() => arena.readUint8(at)).toThrow(/was not given out/);
+    expect(() => arena.view(at, 8)).toThrow(/were not given out/);
+  }
+  const again = arena.view(arena.alloc(8), 8);
+  expect(again.fill(2).length).toBe(8);
+  arena.reset();
+  expect([kept.length, again.length]).toEqual([0, 0]);
+});
+
+test("Arena keeps no marks of a loop, and disposing of a mark takes back what came after it, once", () => {
+  const arena = new Arena({ blockBytes: 64 });
+  arena.alloc(8);
+  let depth = 0;
+  for (let round = 0; round < 1_000; round++) {
+    using mark = arena.mark();
+    arena.alloc(100 - 64);
+    depth = mark.depth;
+  }
+  expect(depth).toBe(0);
+  expect(arena.stats().blocks).toBe(2);
+
+  const mark = arena.mark();
+  arena.reset();
+  const at = arena.alloc(8);
+  mark[Symbol.dispose](); // it is from before the reset
+  expect(arena.readUint8(at)).toBe(0);
+});
+
+test("Arena wipes what is taken back, if told so", () => {
+  for (const checks of [false, true]) {
+    const arena = new Arena({ blockBytes: 64, wipe: true, checks });
+    const kept = arena.view(arena.alloc(4), 4).fill(9);
+    const mark = arena.mark();
+    for (let piece = 0; piece < 5; piece++) arena.view(arena.alloc(40), 40).fill(7);
+    arena.reset(mark);
+    for (let piece = 0; piece < 5; piece++)
+      expect(arena.view(arena.alloc(40), 40).every((byte) => byte === 0)).toBe(true);
+    expect([...kept]).toEqual([9, 9, 9, 9]);
+  }
+});
+
+test("Arena gives out all of 2 GiB and then refuses", () => {
+  const arena = new Arena({ blockBytes: 2 ** 30, maxBytes: 2 ** 31 });
+  expect([arena.alloc(2 ** 30), arena.alloc(2 ** 30)]).toEqual([0, 2 ** 30]);
+  expect(arena.alloc(0)).toBe(2 ** 31);
+  expect(() => arena.alloc(1)).toThrow(/above its maxBytes/);
+  arena.writeUint8(2 ** 31 - 1, 5);
+  expect(arena.readUint8(2 ** 31 - 1)).toBe(5);
 });

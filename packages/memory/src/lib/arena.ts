@@ -8,12 +8,20 @@ export interface ArenaOptions {
   readonly blockBytes?: number | undefined;
   /** How many bytes it may take in all, up to 2 GiB; more is refused with a RangeError. Default: 1 GiB. */
   readonly maxBytes?: number | undefined;
+  /** Fills memory with zeros as it is taken back, for secrets. Default: `false`. */
+  readonly wipe?: boolean | undefined;
+  /**
+   * Finds mistakes: after a reset, views from before it are empty and refuse to be written to, and an offset that is not
+   * given out throws. For that, a mark begins a block of its own. Default: `true`, and `false` if `NODE_ENV` is
+   * `"production"`.
+   */
+  readonly checks?: boolean | undefined;
   /** With a name it is listed by `components()` of `@proj/concurrency/inspect`. */
   readonly name?: string | undefined;
 }
 
-/** A place to {@link Arena.reset} to. */
-export interface ArenaMark {
+/** A place to {@link Arena.reset} to; its disposal does that. */
+export interface ArenaMark extends Disposable {
   /** What was in use. */
   readonly offset: number;
   /** How many marks were there before it. */
@@ -37,7 +45,7 @@ export type Alignment = 1 | 2 | 4 | 8 | 16;
  * Gives out memory as offsets, by moving one number, and takes it back all at once. An offset is 2 to 3 times as fast as
  * `Buffer.allocUnsafe`; a `view` is not faster, so keep offsets and use `read…` and `write…`. Numbers are little endian.
  *
- * A piece never crosses the end of a block. After a `reset`, memory holds whatever was in it.
+ * A piece never crosses the end of a block. After a `reset`, memory holds whatever was in it, unless it is to be wiped.
  *
  * @throws TypeError or RangeError for options that are none
  * @example
@@ -45,12 +53,13 @@ export type Alignment = 1 | 2 | 4 | 8 | 16;
  * import { Arena } from "@proj/memory";
  *
  * const arena = new Arena();
- * const mark = arena.mark();
- * const point = arena.alloc(16, 8); // two doubles
- * arena.writeFloat64(point, 1.5);
- * arena.writeFloat64(point + 8, 2.5);
- * console.log(arena.readFloat64(point) + arena.readFloat64(point + 8)); // prints: 4
- * arena.reset(mark); // everything since the mark at once
+ * {
+ *   using _mark = arena.mark();
+ *   const point = arena.alloc(16, 8); // two doubles
+ *   arena.writeFloat64(point, 1.5);
+ *   arena.writeFloat64(point + 8, 2.5);
+ *   console.log(arena.readFloat64(point) + arena.readFloat64(point + 8)); // prints: 4
+ * } // here everything since the mark is taken back
  * console.log(arena.stats().usedBytes); // prints: 0
  * ```
  */
@@ -60,13 +69,17 @@ export class Arena {
   readonly #mask: number;
   readonly #blockBytes: number;
   readonly #maxBytes: number;
+  readonly #wipe: boolean;
+  readonly #checks: boolean;
   #next = 0;
-  readonly #marks: ArenaMark[] = [];
+  readonly #marks: ArenaMark[] = []; // one for each offset at most
   #peak = 0;
 
   constructor(options: ArenaOptions = {}) {
     const action = "create an Arena";
-    const { blockBytes = 2 ** 20, maxBytes = 2 ** 30, name } = options;
+    const { blockBytes = 2 ** 20, maxBytes = 2 ** 30, wipe = false, name } = options;
+    this.#wipe = wipe;
+    this.#checks = options.checks ?? process.env["NODE_ENV"] !== "production";
     checkCount(action, "blockBytes", blockBytes, 16);
     this.#shift = Math.log2(blockBytes);
     if (!Number.isInteger(this.#shift) || blockBytes > 2 ** 30) {
@@ -85,8 +98,8 @@ export class Arena {
    * @throws RangeError for what is no size, is larger than a block, or goes beyond `maxBytes`
    */
   alloc(bytes: number, align: Alignment = 8): number {
-    if (bytes >>> 0 !== bytes || (align & (align - 1)) !== 0) this.#refuse(bytes, align);
-    let at = (this.#next + align - 1) & -align;
+    if (bytes >>> 0 !== bytes || (align & -align) !== align || align < 1 || align > 16) this.#refuse(bytes, align);
+    let at = ((this.#next + align - 1) & -align) >>> 0; // at 2 GiB, bits would be a negative number
     if (at + bytes > this.#end) at = this.#inNextBlock(at, bytes);
     this.#next = at + bytes;
     return at;
@@ -133,16 +146,21 @@ export class Arena {
     this.#blockOf(at).view.setFloat64(at & this.#mask, value, true);
   }
 
-  /** Remembers what is in use now. Good until a `reset` to before it. */
+  /** Remembers what is in use now. Good until a `reset` to before it; disposing of it after that does nothing. */
   mark(): ArenaMark {
-    const mark = { offset: this.#next, depth: this.#marks.length };
+    if (this.#checks && (this.#next & this.#mask) !== 0) this.#next = this.#end; // views from before and after it shall not share a block
+    const offset = this.#next;
+    const last = this.#marks.at(-1);
+    if (last?.offset === offset) return last; // or those of a loop would pile up
+    const depth = this.#marks.length;
+    const mark = { offset, depth, [Symbol.dispose]: () => void (this.#marks[depth] === mark && this.reset(mark)) };
     this.#marks.push(mark);
     return mark;
   }
 
   /**
-   * Takes back everything, or everything since the mark. Memory is kept for what comes next. Offsets from before are
-   * no longer to be used.
+   * Takes back everything, or everything since the mark. Memory is kept for what comes next. Offsets and views from
+   * before are no longer to be used.
    *
    * @throws RangeError for a mark that an earlier reset has taken back
    */
@@ -152,9 +170,11 @@ export class Arena {
         `Cannot reset an arena to the mark at offset ${to.offset}: an earlier reset went back before it`,
       );
     }
+    const offset = to?.offset ?? 0;
     this.#peak = Math.max(this.#peak, this.#next);
+    this.#takeBack(offset);
     this.#marks.length = to === undefined ? 0 : to.depth + 1;
-    this.#next = to?.offset ?? 0;
+    this.#next = offset;
     this.#end = this.#endOfBlock();
   }
 
@@ -162,7 +182,8 @@ export class Arena {
   preallocate(bytes: number): void {
     const wanted = this.#next + checkCount("preallocate", "bytes", bytes, 0);
     this.#checkMax("preallocate", wanted);
-    while (this.#blocks.length * this.#blockBytes < wanted) this.#blocks.push(new Block(this.#blockBytes));
+    while (this.#blocks.length * this.#blockBytes < wanted)
+      this.#blocks.push(new Block(new ArrayBuffer(this.#blockBytes)));
     this.#end = this.#endOfBlock();
   }
 
@@ -189,6 +210,21 @@ export class Arena {
     return Math.min(this.#blocks.length, Math.floor(this.#next / this.#blockBytes) + 1) * this.#blockBytes;
   }
 
+  /** Wipes what is in use from `offset` on; with checks, it also goes away under its views. */
+  #takeBack(offset: number): void {
+    if (!this.#wipe && !this.#checks) return;
+    for (let start = offset; start < this.#next; start = this.#startAfter(start)) {
+      const index = start >>> this.#shift;
+      const block = this.#blocks[index] as Block; // it is in use
+      if (this.#wipe) block.bytes.fill(0, start & this.#mask, this.#next - index * this.#blockBytes);
+      if (this.#checks) this.#blocks[index] = new Block(block.memory.transfer());
+    }
+  }
+
+  #startAfter(at: number): number {
+    return ((at >>> this.#shift) + 1) * this.#blockBytes;
+  }
+
   #inNextBlock(at: number, bytes: number): number {
     if (bytes > this.#blockBytes) {
       throw new RangeError(
@@ -198,7 +234,7 @@ export class Arena {
     const index = Math.ceil(at / this.#blockBytes);
     const start = index * this.#blockBytes;
     this.#checkMax("allocate from an arena", start + bytes);
-    while (this.#blocks.length <= index) this.#blocks.push(new Block(this.#blockBytes));
+    while (this.#blocks.length <= index) this.#blocks.push(new Block(new ArrayBuffer(this.#blockBytes)));
     this.#end = start + this.#blockBytes;
     return start;
   }
@@ -206,15 +242,15 @@ export class Arena {
   #refuse(bytes: number, align: number): never {
     checkCount("allocate from an arena", "bytes", bytes, 0);
     throw new RangeError(
-      (align & (align - 1)) !== 0
+      bytes >>> 0 === bytes
         ? `Cannot allocate from an arena: align must be 1, 2, 4, 8 or 16, got ${align}`
         : `Cannot allocate from an arena: bytes must be below 2^32, got ${bytes}`,
     );
   }
 
   #blockOf(at: number): Block {
-    const block = this.#blocks[at >> this.#shift];
-    if (block !== undefined) return block;
+    const block = this.#blocks[at >>> this.#shift];
+    if (block !== undefined && (at < this.#next || !this.#checks)) return block;
     throw new RangeError(`Cannot use offset ${at} of an arena: it was not given out`);
   }
 
@@ -235,11 +271,12 @@ export class Arena {
 }
 
 class Block {
+  readonly memory: ArrayBuffer;
   readonly bytes: Uint8Array;
   readonly view: DataView;
 
-  constructor(size: number) {
-    const memory = new ArrayBuffer(size);
+  constructor(memory: ArrayBuffer) {
+    this.memory = memory;
     this.bytes = new Uint8Array(memory);
     this.view = new DataView(memory);
   }
