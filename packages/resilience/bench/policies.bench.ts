@@ -126,19 +126,19 @@ export const benchmarks = [
   benchmark("Retry, breaker and timeout around a call that succeeds", {
     ours: "@proj/resilience",
     // Ours runs the task in a context of its own, which whatever it calls can find: that is a quarter of what it costs.
-    goal: { cockatiel: 0.1, "p-retry+p-timeout": 0.115, effect: 0.09, opossum: 1.4 },
+    goal: { cockatiel: 0.05, "p-retry+p-timeout": 0.067, effect: 0.033, opossum: 0.56 },
     cases: full,
     check: (result) => result,
   }),
   benchmark("Breaker alone", {
     ours: "@proj/resilience",
-    goal: { cockatiel: 1.4, opossum: 0.85 },
+    goal: { cockatiel: 0.77, opossum: 0.25 },
     cases: breakers,
     check: (result) => result,
   }),
   benchmark("Open circuit", {
     ours: "@proj/resilience",
-    goal: { cockatiel: 0.65, opossum: 0.65 },
+    goal: { cockatiel: 0.167, opossum: 0.25 },
     cases: open,
   }),
   benchmark("Failing call, 1,000 calls in the window", {
