@@ -54,12 +54,13 @@ export interface AdaptiveLimitSettings {
 
 export function completeLimitOptions(action: string, options: AdaptiveLimitOptions): AdaptiveLimitSettings {
   const { queue = 0, maxWait = 100, retryAfter = 1_000, random = Math.random, name, stack = false } = options;
+  checkPositive(action, "maxWait", maxWait);
   const { overloadWait = maxWait / 20 } = options;
   checkDuration(action, "overloadWait", overloadWait);
   return {
     algorithm: makeAlgorithm(action, options),
     queue: checkCount(action, "queue", queue, 0, true),
-    maxWait: checkPositive(action, "maxWait", maxWait),
+    maxWait,
     overloadWait,
     retryAfter: checkDuration(action, "retryAfter", retryAfter),
     random: checkFunction(action, "random", random),
@@ -70,10 +71,10 @@ export function completeLimitOptions(action: string, options: AdaptiveLimitOptio
 
 function makeAlgorithm(action: string, options: AdaptiveLimitOptions): WindowedLimit {
   const { algorithm = "gradient", min = 1, max = 1_000, window = 500, stabilization = 60_000 } = options;
-  const { initial = Math.min(Math.max(20, min), max), probe = 10_000, target = Number.POSITIVE_INFINITY } = options;
   checkOneOf(action, "algorithm", algorithm, ["gradient", "aimd"]);
   checkCount(action, "min", min, 1);
   checkCount(action, "max", max, min);
+  const { initial = Math.min(Math.max(20, min), max), probe = 10_000, target = Number.POSITIVE_INFINITY } = options;
   checkCount(action, "initial", initial, min);
   if (initial > max) {
     throw new RangeError(`Cannot ${action}: initial must be at most max, which is ${max}, got ${initial}`);

@@ -62,6 +62,7 @@ class LearningTimeout implements AdaptiveTimeout {
   constructor(options: AdaptiveTimeoutOptions) {
     const action = "make an adaptive timeout";
     const { quantile = 0.95, factor = 2, buffer = 50, max = 10_000, warmUp = 20, window = 60_000 } = options;
+    this.#max = checkDuration(action, "max", max);
     const { min = Math.min(100, max) } = options;
     checkShare(action, "quantile", quantile);
     checkCount(action, "warmUp", warmUp, 1);
@@ -70,7 +71,6 @@ class LearningTimeout implements AdaptiveTimeout {
     if (factor < 1) throw new RangeError(`Cannot ${action}: factor must be at least 1, got ${factor}`);
     this.#buffer = checkDuration(action, "buffer", buffer);
     this.#min = checkDuration(action, "min", min);
-    this.#max = checkDuration(action, "max", max);
     if (max < min) throw new RangeError(`Cannot ${action}: max must be at least min, got ${max}`);
     this.#estimator = new LatencyEstimator({ quantile, window, warmUp });
     this.#last = max;

@@ -148,6 +148,21 @@ export function linear(options: LinearOptions = {}): PlainBackoff {
   return (attempt, _previousMs, draw = Math.random) => spread(Math.min(cap, base + step * (attempt - 1)), random, draw);
 }
 
+/** What a backoff of the caller's gives; `undefined` if it throws, or gives no number: for where there is nobody to tell. */
+export function pauseOf(
+  backoff: Backoff,
+  attempt: number,
+  previousMs: number,
+  random: () => number,
+): number | undefined {
+  try {
+    const ms: unknown = backoff(attempt, previousMs, random);
+    return typeof ms === "number" && !Number.isNaN(ms) ? Math.max(0, ms) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The share of a pause that is left to chance. */
 function shareOf(action: string, jitter: Jitter): number {
   if (typeof jitter === "number") return checkRatio(action, "jitter", jitter);

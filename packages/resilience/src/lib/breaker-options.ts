@@ -11,6 +11,7 @@ import {
 import { type Backoff, exponential } from "./backoff.ts";
 import type { BreakerHints } from "./breaker-hints.ts";
 import { type CallWindow, CountWindow, TimeWindow } from "./breaker-window.ts";
+import { checkObject } from "./check-object.ts";
 
 /** How a half-open circuit finds out. */
 export interface HalfOpenOptions {
@@ -47,7 +48,8 @@ export interface BreakerOptions {
   readonly probeTimeout?: number | undefined;
   /**
    * Milliseconds for which it stays open: the same each time, or by a backoff, whose attempts are the openings since the
-   * circuit was last closed. Default: 5 s, doubling up to 60 s, a fifth of it at random.
+   * circuit was last closed; 5 s where that throws or gives no number. Default: 5 s, doubling up to 60 s, a fifth of it
+   * at random.
    */
   readonly open?: number | Backoff | undefined;
   /** Keys to have a circuit each; the least recently used is forgotten for another. Default: 10,000. */
@@ -86,30 +88,35 @@ const action = "make a breaker";
 const never = Number.POSITIVE_INFINITY;
 
 export function readBreakerOptions(options: BreakerOptions): BreakerSettings {
+  checkObject(action, "options", options);
   const { window = 10_000, failureRate = 0.5, timeoutRate = 1, slowCall = never, slowRate = 0.5 } = options;
-  const { consecutive = never, halfOpen = {}, probeTimeout = 60_000, maxKeys = 10_000, maxIdle = 600_000 } = options;
+  const { consecutive = never, probeTimeout = 60_000, maxKeys = 10_000, maxIdle = 600_000 } = options;
   const { random = Math.random } = options;
-  const { probes = Math.max(5, halfOpen.required ?? 0) } = halfOpen;
-  const { required = Math.min(3, probes) } = halfOpen;
-  checkCount(action, "halfOpen.probes", probes, 1);
-  if (checkCount(action, "halfOpen.required", required, 1) > probes) {
-    throw new RangeError(`Cannot ${action}: halfOpen.required must be at most halfOpen.probes, got ${required}`);
-  }
+  if (options.hints !== undefined) checkFunction(action, "hints.connect", options.hints?.connect);
   return {
+    ...readHalfOpen(options.halfOpen),
     ...readWindow(window, options.minCalls),
     failureRate: checkRatio(action, "failureRate", failureRate),
     timeoutRate: checkRatio(action, "timeoutRate", timeoutRate),
     slowCall: checkDuration(action, "slowCall", slowCall),
     slowRate: checkRatio(action, "slowRate", slowRate),
     consecutive: checkCount(action, "consecutive", consecutive, 1, true),
-    probes,
-    required,
     probeTimeout: checkDuration(action, "probeTimeout", probeTimeout),
     open: readOpen(options.open),
     maxKeys: checkCount(action, "maxKeys", maxKeys, 1),
     maxIdle: checkDuration(action, "maxIdle", maxIdle),
     random: checkFunction(action, "random", random),
   };
+}
+
+function readHalfOpen(halfOpen: HalfOpenOptions = {}): Pick<BreakerSettings, "probes" | "required"> {
+  checkObject(action, "halfOpen", halfOpen);
+  if (halfOpen.required !== undefined) checkCount(action, "halfOpen.required", halfOpen.required, 1);
+  const { probes = Math.max(5, halfOpen.required ?? 0) } = halfOpen;
+  checkCount(action, "halfOpen.probes", probes, 1);
+  const { required = Math.min(3, probes) } = halfOpen;
+  if (required <= probes) return { probes, required };
+  throw new RangeError(`Cannot ${action}: halfOpen.required must be at most halfOpen.probes, got ${required}`);
 }
 
 function readWindow(

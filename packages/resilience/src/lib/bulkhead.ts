@@ -3,6 +3,7 @@ import type { ComponentStats } from "@proj/concurrency/inspect";
 import { checkCount, checkDuration, describe } from "@proj/concurrency/options";
 import { KeyedGateBulkhead, SimpleGateBulkhead } from "./bulkhead-gate.ts";
 import { QueueBulkhead } from "./bulkhead-queue.ts";
+import { checkObject } from "./check-object.ts";
 import type { Driver, Gate } from "./policy.ts";
 
 /** What can be set on a {@link bulkhead}. */
@@ -71,7 +72,7 @@ export type Bulkhead = (Omit<Gate, "stats"> | Omit<Driver, "stats">) & {
  */
 export function bulkhead(options: BulkheadOptions): Bulkhead {
   const action = "make a bulkhead";
-  const { max, queue = 0, timeout, perKey = false, name, stack = false } = options;
+  const { max, queue = 0, timeout, perKey = false, name, stack = false } = checkObject(action, "options", options);
   checkCount(action, "max", max, 1, true);
   checkCount(action, "queue", queue, 0, true);
   if (timeout !== undefined) checkDuration(action, "timeout", timeout);

@@ -1,7 +1,8 @@
 // Endpoints by name, asked again when the answer expires.
 import { promises, type SrvRecord } from "node:dns";
 import { abortable, Context } from "@proj/concurrency";
-import { checkCount, checkDuration, checkFunction, checkOneOf } from "@proj/concurrency/options";
+import { checkCount, checkDuration, checkFunction, checkOneOf, describe } from "@proj/concurrency/options";
+import { checkObject } from "./check-object.ts";
 import { type Discovery, discover } from "./discover.ts";
 import { type AddressOptions, type DiscoverOptions, hostAndPort, settle } from "./discover-options.ts";
 import { Pause } from "./discover-pause.ts";
@@ -64,9 +65,12 @@ interface Answer {
  * ```
  */
 export function dns(host: string, options: DnsOptions = {}): Discovery {
-  const { type = "A", port, timeout = 10_000, ttl = {}, resolver } = options;
-  const { min = 1_000, max = 60_000, unknown = 10_000 } = ttl;
   const action = `discover ${host}`;
+  if (typeof host !== "string" || host === "")
+    throw new TypeError(`Cannot discover: host must be a name, got ${describe(host)}`);
+  const { type = "A", port, timeout = 10_000, ttl = {}, resolver } = options;
+  const { min = 1_000, max = 60_000, unknown = 10_000 } = checkObject(action, "ttl", ttl);
+  if (resolver !== undefined) checkResolver(action, type, resolver);
   const { clock, random, name } = settle(`dns ${host}`, options);
   checkOneOf(action, "type", type, ["A", "AAAA", "SRV"]);
   if (port !== undefined) checkCount(action, "port", port, 1);
@@ -94,6 +98,11 @@ export function dns(host: string, options: DnsOptions = {}): Discovery {
     },
     { ...options, name, clock, random },
   );
+}
+
+function checkResolver(action: string, type: "A" | "AAAA" | "SRV", resolver: DnsResolver): void {
+  const method = type === "SRV" ? "resolveSrv" : type === "AAAA" ? "resolve6" : "resolve4";
+  checkFunction(action, `resolver.${method}`, resolver?.[method]);
 }
 
 function asking(

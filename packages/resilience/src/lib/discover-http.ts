@@ -131,6 +131,9 @@ export class Registry {
 
 function urlsFrom(name: string, url: string | readonly string[]): URL[] {
   const urls = typeof url === "string" ? [url] : url;
+  if (!Array.isArray(urls)) {
+    throw new TypeError(`Cannot discover ${name}: url must be a URL or an array of them, got ${describe(url)}`);
+  }
   if (urls.length === 0) throw new TypeError(`Cannot discover ${name}: url must have at least one`);
   return urls.map((text) => {
     const parsed = URL.parse(text);

@@ -1,10 +1,11 @@
 // A second attempt for calls that take unusually long: whichever succeeds first counts.
 import type { ComponentStats } from "@proj/concurrency/inspect";
-import { checkCount, checkDuration, checkOneOf, describe } from "@proj/concurrency/options";
+import { checkCount, checkDuration, checkFunction, checkOneOf, describe } from "@proj/concurrency/options";
 import { keepAttemptErrors } from "./attempt-errors.ts";
 import type { Breaker } from "./breaker.ts";
 import { budgetIn, type RetryBudget, repeatedAbove } from "./budget.ts";
 import type { Call } from "./call.ts";
+import { checkObject } from "./check-object.ts";
 import { isRejection } from "./classify-error.ts";
 import { discard } from "./discard.ts";
 import { listening, tell } from "./events.ts";
@@ -121,6 +122,7 @@ class Hedge implements HedgePolicy {
 
   constructor(options: HedgeOptions) {
     const action = "make a hedge";
+    checkObject(action, "options", options);
     const { after, max = 1, ratio = 0.05, onFailure = "start", budget, breaker } = options;
     if (typeof after === "object" && after !== null && typeof after.quantile === "number") {
       this.#quantile = after;
@@ -137,13 +139,14 @@ class Hedge implements HedgePolicy {
       throw new TypeError(`Cannot ${action}: budget must be made by retryBudget, got ${describe(budget)}`);
     }
     this.#max = checkCount(action, "max", max, 0);
-    if (!(ratio >= 0 && ratio <= Math.max(1, max))) {
+    if (typeof ratio !== "number" || !(ratio >= 0 && ratio <= Math.max(1, max))) {
       const message = `Cannot ${action}: ratio must be a number from 0 to max, got ${describe(ratio)}`;
       throw typeof ratio === "number" ? new RangeError(message) : new TypeError(message);
     }
     this.#ratio = ratio;
     this.#onFailure = checkOneOf(action, "onFailure", onFailure, ["start", "wait"]);
     this.#budget = budget;
+    if (breaker !== undefined) checkFunction(action, "breaker.isOpen", breaker?.isOpen);
     this.#breaker = breaker;
   }
 

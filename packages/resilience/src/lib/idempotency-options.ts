@@ -131,8 +131,8 @@ export function guardSettings(options: IdempotencyGuardOptions): GuardSettings {
   checkOneOf(action, "onStoreError", onStoreError, ["reject", "run"]);
   checkDuration(action, "timeout", timeout);
   checkPositive(action, "poll", poll);
-  checkFunction(action, "codec.encode", codec.encode);
-  checkFunction(action, "codec.decode", codec.decode);
+  checkFunction(action, "codec.encode", codec?.encode);
+  checkFunction(action, "codec.decode", codec?.decode);
   checkOneOf(action, "stack", stack, [true, false]);
   checkFunction(action, "random", random);
   return {

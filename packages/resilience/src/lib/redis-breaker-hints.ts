@@ -2,7 +2,14 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "@proj/concurrency";
 import type { ComponentStats } from "@proj/concurrency/inspect";
-import { checkCount, checkDuration, checkPositive, checkRatio, describe } from "@proj/concurrency/options";
+import {
+  checkCount,
+  checkDuration,
+  checkFunction,
+  checkPositive,
+  checkRatio,
+  describe,
+} from "@proj/concurrency/options";
 import { checkRedisClient, type RedisCall, type RedisClient } from "@proj/concurrency/redis";
 import type { BreakerHints } from "./breaker-hints.ts";
 import { type HintVote, keyOf, nameOf, voteScript } from "./redis-breaker-script.ts";
@@ -112,13 +119,16 @@ class RedisHints implements SharedBreakerHints {
     if (typeof name !== "string" || name === "") {
       throw new TypeError(`Cannot ${action}: name must be a text, got ${describe(name)}`);
     }
+    if (typeof prefix !== "string") {
+      throw new TypeError(`Cannot ${action}: prefix must be a text, got ${describe(prefix)}`);
+    }
     this.#keys = [`{${prefix}${name}}:processes`, `{${prefix}${name}}:open`]; // one slot of a cluster
     this.#quorum = checkRatio(action, "quorum", quorum);
     this.#minimum = checkCount(action, "minimum", minimum, 1);
     this.#interval = checkPositive(action, "interval", interval);
     this.#maxVotes = checkCount(action, "maxVotes", maxVotes, 1);
     this.#call = { client, clock, timeout: checkDuration(action, "timeout", timeout) };
-    this.#onEvent = onEvent;
+    this.#onEvent = onEvent === undefined ? undefined : checkFunction(action, "onEvent", onEvent);
   }
 
   connect(onOpen: (key: string | undefined) => void): void {

@@ -2,6 +2,7 @@
 import type { ComponentStats } from "@proj/concurrency/inspect";
 import { checkDuration, checkFunction, checkPositive, checkRatio, describe } from "@proj/concurrency/options";
 import type { Call } from "./call.ts";
+import { checkObject } from "./check-object.ts";
 import { type LoadMeter, type LoadReading, systemLoadMeter } from "./load-meter.ts";
 import { overloaded, type Rejecting, spread } from "./overloaded-error.ts";
 import type { Gate } from "./policy.ts";
@@ -93,6 +94,7 @@ class ReadingShedder implements LoadShedder, Rejecting {
 
   constructor(options: ShedWhenOptions) {
     const action = "make a load shedder";
+    checkObject(action, "options", options);
     const { interval = 250, meter = systemLoadMeter(), retryAfter = 1_000, random = Math.random } = options;
     this.#allowed = readings.flatMap((reading) => {
       const allowed = options[reading];

@@ -1,8 +1,10 @@
 // A dispatcher for all requests of a process, under all the policies.
+import { checkFunction } from "@proj/concurrency/options";
 import { Agent, type Dispatcher } from "undici";
 import { breaker } from "./breaker.ts";
 import { retryBudget } from "./budget.ts";
 import { bulkhead } from "./bulkhead.ts";
+import { checkObject } from "./check-object.ts";
 import type { FallbackLevel } from "./fallback-levels.ts";
 import type { Policy } from "./policy.ts";
 import { type ResilientOptions, resilient } from "./resilient.ts";
@@ -53,6 +55,8 @@ export function resilientDispatcher(options: ResilientDispatcherOptions = {}): D
   const action = "make a resilientDispatcher";
   const { dispatcher = new Agent(), balance = {}, propagate, maxReplay, name, ...slots } = options;
   const settings = exchangeSettings(action, { propagate, maxReplay });
+  checkFunction(action, "dispatcher.compose", dispatcher?.compose);
+  checkObject(action, "balance", balance);
   // Made once: all stacks share them.
   const shared: ResilientOptions<readonly FallbackLevel<CannedResponse>[]> = {
     ...slots,

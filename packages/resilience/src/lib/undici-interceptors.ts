@@ -1,6 +1,7 @@
 // Interceptors for dispatchers of undici, each with some of the policies.
 import { checkCount, checkFunction, checkOneOf, describe } from "@proj/concurrency/options";
 import type { Dispatcher } from "undici";
+import { checkObject } from "./check-object.ts";
 import { compose } from "./compose.ts";
 import type { Policy } from "./policy.ts";
 import { Exchange, type ExchangeSettings, type RequestPolicies } from "./undici-exchange.ts";
@@ -115,6 +116,7 @@ export function deadlineInterceptor(): Interceptor {
  * ```
  */
 export function balanceInterceptor(balancers: Readonly<Record<string, Policy>>): Interceptor {
+  checkObject("make a balanceInterceptor", "balancers", balancers);
   const stacks = new Map(
     Object.entries(balancers).map(([origin, balancer]) => [
       checkOrigin("make a balanceInterceptor", origin),
