@@ -465,3 +465,35 @@ test("breaker() refuses options that are none", () => {
   ];
   for (const [options, message] of bad) expect(() => breaker(options)).toThrow(message);
 });
+
+test.each([
+  [
+    "throws",
+    () => {
+      throw new Error("the backoff is broken");
+    },
+  ],
+  ["gives NaN", () => Number.NaN],
+  ["gives nothing", () => undefined as unknown as number],
+])("A backoff that %s opens the circuit for 5 s, and not for ever", (_what, open) => {
+  const at = callsOf({ open, consecutive: 1 });
+  make(at, "fail", 1);
+  at.pass(4_999);
+  expect(at.gate.state()).toBe("open");
+  at.pass(1);
+  expect(at.gate.state()).toBe("half-open");
+});
+
+test("A result counts for the key by which its call was let in, when a balancer inside has chosen an endpoint since", () => {
+  const at = callsOf({ consecutive: 1, halfOpen: { probes: 1, required: 1 } });
+  const endLate = (outcome: OutcomeKind) => {
+    const begun = at.begin({ key: "users" });
+    begun.call.endpoint = { id: "a", address: "a" };
+    at.end(begun, outcome);
+  };
+  endLate("fail");
+  expect([at.gate.state("users"), at.gate.state("a")]).toEqual(["open", "closed"]);
+  at.pass(5_000);
+  endLate("ok");
+  expect(at.gate.state("users")).toBe("closed");
+});

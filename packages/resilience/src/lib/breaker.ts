@@ -117,8 +117,11 @@ class KeyedBreaker implements Breaker, CircuitHost {
 
   exit(call: Call, token: number): void {
     if (token === forcedToken) return;
-    const circuit = this.#table.find(call.endpoint === undefined ? call.key : call.endpoint.id);
-    circuit?.exit(token, call.outcome, call.endedAt - call.startedAt, call.endedAt);
+    const { endpoint, outcome, startedAt, endedAt } = call;
+    const circuit = this.#table.find(endpoint === undefined ? call.key : endpoint.id);
+    if (circuit?.exit(token, outcome, endedAt - startedAt, endedAt) === true || endpoint === undefined) return;
+    // A balancer further inside has chosen the endpoint only after the call was let in by its key.
+    this.#table.find(call.key)?.exit(token, outcome, endedAt - startedAt, endedAt);
   }
 
   state(key?: string): BreakerState {

@@ -1,4 +1,5 @@
 // One circuit: closed, open or half-open. Time and results move it, nothing else; it has no timer.
+import { pauseOf } from "./backoff.ts";
 import type { OpenReason } from "./breaker-events.ts";
 import type { BreakerSettings } from "./breaker-options.ts";
 import type { CallCounts, CallWindow } from "./breaker-window.ts";
@@ -15,6 +16,9 @@ export interface CircuitHost {
   /** Told of each change, while the counts still are those that led to it. */
   changed(circuit: Circuit, reason: OpenReason | "time"): void;
 }
+
+/** Milliseconds for which it is open where the backoff has no answer: it must neither stay closed nor be open for ever. */
+const usual = 5_000;
 
 /** Instead of a token: the call must not be made. */
 export const rejected = -1;
@@ -107,17 +111,20 @@ export class Circuit {
     return this.#probes.length + this.#succeeded + this.#failed < this.#host.settings.probes;
   }
 
-  exit(token: number, outcome: OutcomeKind, took: number, now: number): void {
+  /** Returns whether it knows the token: those of an older state, or of a probe that was taken as lost, it does not. */
+  exit(token: number, outcome: OutcomeKind, took: number, now: number): boolean {
     const isSlow = took > this.#host.settings.slowCall;
     if (this.#state === "closed") {
-      if (token === this.#token && outcome !== "ignore") this.#record(outcome, isSlow, now);
+      if (token !== this.#token) return false;
+      if (outcome !== "ignore") this.#record(outcome, isSlow, now);
     } else {
       this.settle(now);
       const index = this.#probes.findIndex((probe) => probe.token === token);
-      if (index === -1) return; // of an older state, or taken as lost
+      if (index === -1) return false;
       this.#probes.splice(index, 1);
       if (outcome !== "ignore") this.#judge(outcome !== "ok", outcome === "timeout", isSlow, now);
     }
+    return true;
   }
 
   /** Lets the time pass that has passed: probes get lost, and an open circuit becomes half-open. */
@@ -202,7 +209,7 @@ export class Circuit {
   #open(at: number, reason: OpenReason): void {
     const { open, random } = this.#host.settings;
     this.#openings++;
-    this.#openMs = Math.max(0, open(this.#openings, this.#openMs, random));
+    this.#openMs = pauseOf(open, this.#openings, this.#openMs, random) ?? usual;
     this.#openUntil = at + this.#openMs;
     this.#change("open", reason);
   }

@@ -1,5 +1,6 @@
 // The sets of one iteration over a source: the latest one waits for whoever asks, older ones are dropped.
 import { Context, type OwnedContext } from "@proj/concurrency";
+import { pauseOf } from "./backoff.ts";
 import { type EndpointSet, endpointsFrom } from "./balance-endpoints.ts";
 import type { DiscoveryFeed, DiscoveryWatch } from "./discover.ts";
 import type { DiscoverSettings } from "./discover-options.ts";
@@ -9,6 +10,9 @@ import type { Endpoint } from "./endpoint.ts";
 import { listening, tell } from "./events.ts";
 
 type Result = IteratorResult<readonly Endpoint[], undefined>;
+
+/** Milliseconds until a source is asked again where the backoff has no answer. */
+const usual = 30_000;
 
 export class Feed implements AsyncIterator<readonly Endpoint[], undefined>, DiscoveryFeed {
   readonly #watch: DiscoveryWatch;
@@ -90,7 +94,7 @@ export class Feed implements AsyncIterator<readonly Endpoint[], undefined>, Disc
         if (context.cancelled) break;
         this.failed(error);
         if (this.#failures++ === 0) previous = 0;
-        previous = backoff(this.#failures, previous, random);
+        previous = pauseOf(backoff, this.#failures, previous, random) ?? usual;
         await pause.wait(previous);
       }
     }

@@ -12,7 +12,10 @@ export interface DiscoverOptions {
    * or the truth. Default: `"keep"`.
    */
   readonly empty?: "keep" | "accept" | undefined;
-  /** The pauses between attempts to reach a source that fails. Default: 500 ms to 30 s, half of it random. */
+  /**
+   * The pauses between attempts to reach a source that fails; 30 s where it throws or gives no number. Default: 500 ms to
+   * 30 s, half of it random.
+   */
   readonly backoff?: Backoff | undefined;
   /** Ends the iteration, which then rejects with its reason. */
   readonly signal?: AbortSignal | Context | undefined;

@@ -144,3 +144,28 @@ test("fixed() gives its set to each iteration and ends", async () => {
     expect(all).toEqual([["a", "b"]]);
   }
 });
+
+test.each([
+  [
+    "throws",
+    () => {
+      throw new Error("the backoff is broken");
+    },
+  ],
+  ["gives NaN", () => Number.NaN],
+])("A backoff that %s lets a source that fails be asked again after 30 s", async (_what, backoff) => {
+  const clock = new TestClock();
+  let asked = 0;
+  const source = discover(
+    async (feed) => {
+      if (++asked === 1) throw new Error("the registry is away");
+      feed.found(["a"]);
+    },
+    { clock, backoff },
+  );
+  const first = source[Symbol.asyncIterator]().next();
+  await clock.advance(29_999);
+  expect(asked).toBe(1);
+  await clock.advance(1);
+  expect(ids(await first)).toEqual(["a"]);
+});
