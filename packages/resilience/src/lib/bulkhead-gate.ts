@@ -21,7 +21,7 @@ export class MeanDuration {
   }
 }
 
-/** Which part of a keyed bulkhead a call belongs to. The same when it enters and when it leaves. */
+/** Which part of a keyed bulkhead a call belongs to, as it enters. */
 export function partOf(call: Call): string | undefined {
   return call.endpoint === undefined ? call.key : call.endpoint.id;
 }
@@ -67,24 +67,42 @@ export class SimpleGateBulkhead extends GateBulkhead {
   }
 }
 
+/** The calls of one key. */
+interface Part {
+  readonly key: string | undefined;
+  /** The token of its calls: a balancer further inside may give a call an endpoint after it has entered by its key. */
+  readonly slot: number;
+  running: number;
+}
+
 /** Counts the calls of each key, for as long as it has some. */
 export class KeyedGateBulkhead extends GateBulkhead {
-  readonly #running = new Map<string | undefined, number>();
+  readonly #parts = new Map<string | undefined, Part>();
+  readonly #slots: (Part | undefined)[] = [];
+  readonly #free: number[] = [];
 
   enter(call: Call): number {
-    const part = partOf(call);
-    const running = this.#running.get(part) ?? 0;
-    if (running >= this.max) throw this.full(call);
-    this.#running.set(part, running + 1);
+    const key = partOf(call);
+    const part = this.#parts.get(key) ?? this.#open(key);
+    if (part.running >= this.max) throw this.full(call);
+    part.running++;
     this.running++;
-    return 0;
+    return part.slot;
   }
 
   override exit(call: Call, token: number): void {
     super.exit(call, token);
-    const part = partOf(call);
-    const left = (this.#running.get(part) ?? 0) - 1;
-    if (left > 0) this.#running.set(part, left);
-    else this.#running.delete(part);
+    const part = this.#slots[token] as Part; // it stays until its last call has left
+    if (--part.running > 0) return;
+    this.#parts.delete(part.key);
+    this.#slots[token] = undefined;
+    this.#free.push(token);
+  }
+
+  #open(key: string | undefined): Part {
+    const part: Part = { key, slot: this.#free.pop() ?? this.#slots.length, running: 0 };
+    this.#parts.set(key, part);
+    this.#slots[part.slot] = part;
+    return part;
   }
 }

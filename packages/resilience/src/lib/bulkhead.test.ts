@@ -5,7 +5,7 @@ import { TestClock } from "@proj/concurrency/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { enter, isGate, testCall, through } from "../../test/support/through.ts";
-import { bulkhead, OverloadedError } from "../index.ts";
+import { balance, bulkhead, compose, OverloadedError, roundRobin } from "../index.ts";
 
 test("bulkhead() without a queue is a gate that lets `max` calls in and rejects the next", () => {
   const two = bulkhead({ max: 2 });
@@ -262,3 +262,30 @@ test("bulkhead() agrees with a naive model in any schedule", async () => {
 async function settled(): Promise<void> {
   for (let step = 0; step < 20; step++) await Promise.resolve();
 }
+
+test.each([{ queue: 0 }, { queue: 1 }])(
+  "bulkhead({ perKey, queue: $queue }) frees the place of a call that a balancer inside has given an endpoint",
+  async ({ queue }) => {
+    const places = bulkhead({ max: 1, queue, perKey: true });
+    const call = compose(places, balance(["a", "b"], roundRobin()));
+    for (let left = 3; left > 0; left--) expect(await call(() => "done", { key: "users" })).toBe("done");
+    expect(places.stats()).toEqual({ max: 1, running: 0, waiting: 0, rejected: 0 });
+  },
+);
+
+test("bulkhead({ perKey }) counts each key by itself, however many come and go", () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 4 }), fc.boolean()), { maxLength: 60 }), (steps) => {
+      const places = bulkhead({ max: 2, perKey: true });
+      const running = new Map<number, (() => void)[]>();
+      for (const [key, isEnd] of steps) {
+        const calls = running.get(key) ?? [];
+        running.set(key, calls);
+        if (isEnd) calls.shift()?.();
+        else if (calls.length < 2) calls.push(enter(places, { key: `${key}` }));
+        else expect(() => enter(places, { key: `${key}` })).toThrow(OverloadedError);
+        expect(places.stats().running).toBe([...running.values()].flat().length);
+      }
+    }),
+  );
+});
