@@ -66,7 +66,7 @@ export class CallRecord implements Call {
 
   /** Looked up only for those who ask. */
   get priority(): number {
-    return this.#priority ?? this.context.get(callPriority) ?? 0;
+    return (this.#priority ?? this.context.get(callPriority)) || 0; // NaN has no place in any order
   }
 }
 
