@@ -240,7 +240,10 @@ test("whenReady() wakes as many as places become free, in order, and forgets who
   const woken: string[] = [];
   const context = Context.derive();
   const gone = limit.whenReady({ signal: context });
-  const first = limit.whenReady().then(() => woken.push("first"));
+  const first = limit.whenReady().then(() => {
+    woken.push("first");
+    enter(limit);
+  });
   void limit.whenReady().then(() => woken.push("second"));
   context.cancel("left");
   await expect(gone).rejects.toBe("left");
@@ -255,7 +258,12 @@ test("whenReady() wakes no more callers than there are new places", async () => 
   const limit = adaptiveLimit({ initial: 3 });
   const leaves = [1, 2, 3].map(() => enter(limit));
   let woken = 0;
-  for (let caller = 0; caller < 4; caller++) void limit.whenReady().then(() => woken++);
+  for (let caller = 0; caller < 4; caller++) {
+    void limit.whenReady().then(() => {
+      woken++;
+      enter(limit);
+    });
+  }
   leaves[0]?.();
   leaves[1]?.(); // nobody has had time to take the place of the first
   await new Promise(setImmediate);
@@ -273,12 +281,45 @@ test("whenReady() wakes more callers when the limit rises", async () => {
   }
   const leave = enter(limit, { clock });
   let woken = 0;
-  for (let caller = 0; caller < 3; caller++) void limit.whenReady().then(() => woken++);
+  for (let caller = 0; caller < 3; caller++) {
+    void limit.whenReady().then(() => {
+      woken++;
+      enter(limit, { clock });
+    });
+  }
   await clock.advance(1);
   leave();
   await new Promise(setImmediate);
 
   expect([limit.limit, woken]).toEqual([2, 2]);
+});
+
+test("whenReady() wakes the next when whoever was woken makes no call, or has left in the same turn", async () => {
+  const limit = adaptiveLimit({ initial: 1 });
+  const leave = enter(limit);
+  const context = Context.derive();
+  const left = limit.whenReady({ signal: context }).catch(() => {});
+  const idle = limit.whenReady();
+  const last = limit.whenReady();
+  leave();
+  context.cancel("left"); // it has been woken, and does not know yet
+  await Promise.all([left, idle, last]);
+
+  expect(limit.inFlight).toBe(0);
+});
+
+test("A priority that is no number counts as none, in queues and where calls are shed", async () => {
+  const clock = new TestClock();
+  const limit = adaptiveLimit({ initial: 1, queue: 5, maxWait: 1_000 });
+  const call = compose({ clock }, limit);
+  const order: string[] = [];
+  const calls = [Number.NaN, Number.NaN, 1, Number.NaN, -1].map((priority, index) =>
+    call(async () => void order.push(`${index}`), { priority }),
+  );
+  await Promise.all(calls);
+
+  expect(order.join(" ")).toBe("0 2 1 3 4");
+  expect(limit.stats()).toMatchObject({ inFlight: 0, waiting: 0, rejected: 0 });
 });
 
 test("adaptiveLimit({ queue }) serves in order of arrival, in each caller's own AsyncLocalStorage", async () => {

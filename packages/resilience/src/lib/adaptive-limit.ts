@@ -36,7 +36,8 @@ export interface AdaptiveLimitPolicy {
   readonly pressure: number;
   /**
    * Resolves when there is room for a call: at once, or for as many callers as places become free, in the order in which
-   * they came. No place is kept, so whoever makes a call in the same turn has the best chances.
+   * they came. No place is kept: it goes to the next who waits if whoever was told does not make a call in the same turn
+   * of the event loop.
    *
    * @throws the reason of the signal or context
    */

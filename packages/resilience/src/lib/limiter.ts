@@ -23,6 +23,7 @@ export abstract class Limiter implements Rejecting {
   readonly #priorities = new PriorityCutoff();
   /** Callers of `whenReady`, in order of arrival. */
   readonly #ready = new Set<Event>();
+  #isHandingOn = false;
   #offered = 0;
   #refused = 0;
   #shed = 0;
@@ -112,10 +113,21 @@ export abstract class Limiter implements Rejecting {
   #wake(places: number): void {
     let left = Math.min(places, this.limit - this.inFlight);
     for (const event of this.#ready) {
-      if (left-- <= 0) return;
+      if (left-- <= 0) break;
       this.#ready.delete(event);
       event.set();
     }
+    if (this.#ready.size > 0 && this.inFlight < this.limit) this.#handOn();
+  }
+
+  /** One who was woken may have changed their mind: the others must not wait for a place that nobody takes. */
+  #handOn(): void {
+    if (this.#isHandingOn) return;
+    this.#isHandingOn = true;
+    setImmediate(() => {
+      this.#isHandingOn = false;
+      if (this.#ready.size > 0) this.#wake(this.limit - this.inFlight);
+    });
   }
 
   #look(now: number): void {
