@@ -6,7 +6,6 @@ import type { Breaker } from "./breaker.ts";
 import type { Call } from "./call.ts";
 import { CallRecord } from "./call-record.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { NoEndpointError } from "./no-endpoint-error.ts";
 import type { Gate } from "./policy.ts";
 
 export class ChoosyBalancer implements Gate {
@@ -44,12 +43,8 @@ export class ChoosyBalancer implements Gate {
     if (this.#tried === undefined || this.#tried.length === 0) {
       return this.#breaker === undefined ? this.#balancer.enter(call) : this.#balancer.pick(call, this.#isWell);
     }
-    try {
-      return this.#balancer.pick(call, this.#isNew);
-    } catch (error) {
-      if (!(error instanceof NoEndpointError)) throw error;
-      return this.#balancer.pick(call, this.#isWell);
-    }
+    const token = this.#balancer.tryPick(call, this.#isNew);
+    return token >= 0 ? token : this.#balancer.pick(call, this.#isWell);
   }
 
   readonly #isWell = ({ id }: Endpoint): boolean => this.#breaker === undefined || !this.#breaker.isOpen(id, this.#now);

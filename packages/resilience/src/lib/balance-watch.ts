@@ -6,6 +6,8 @@ export interface WatchListener {
   found(set: EndpointSet): void;
   /** The source will not give another set. */
   failed(error: unknown): void;
+  /** The same, and nothing is wrong. */
+  ended(): void;
 }
 
 export class Watching {
@@ -31,9 +33,11 @@ export class Watching {
     try {
       while (!this.#isStopped) {
         const { done, value } = await this.#iterator.next();
-        if (this.#isStopped || done) return;
+        if (this.#isStopped) return;
+        if (done) break;
         this.#listener.found(value);
       }
+      this.#listener.ended();
     } catch (error) {
       if (!this.#isStopped) this.#listener.failed(error);
     }

@@ -5,13 +5,17 @@ import { TestClock } from "@proj/concurrency/testing";
 import { afterEach, expect, test } from "vitest";
 import { end, type SentCall, seeded, send, share } from "../../test/support/balance-calls.ts";
 import {
+  type BalanceOptions,
   balance,
+  compose,
+  constant,
   type Endpoint,
   leastRequests,
   NoEndpointError,
   p2cEwma,
   type ResilienceEvent,
   resilienceChannel,
+  retry,
   ring,
   roundRobin,
   weighted,
@@ -394,6 +398,71 @@ async function serve(
   await clock.advance(now - advanced);
   return counts;
 }
+
+test("ready() waits for a good set after a bad one", async () => {
+  const balancer = balance(
+    (async function* () {
+      yield [42 as unknown as string];
+      yield ["a"];
+    })(),
+    roundRobin(),
+  );
+  await settled();
+  await balancer.ready();
+  expect(balancer.endpoints.map(({ id }) => id)).toEqual(["a"]);
+});
+
+test("ready() rejects when the source ends without a set, and does not wait for one that will never come", async () => {
+  const balancer = balance((async function* () {})(), roundRobin());
+  await expect(balancer.ready()).rejects.toThrow(NoEndpointError);
+});
+
+test("ready() resolves once endpoints were given by hand, whatever has become of the source", async () => {
+  const balancer = balance(
+    (async function* () {
+      yield await Promise.reject(new Error("the registry is gone"));
+    })(),
+    roundRobin(),
+  );
+  await expect(balancer.ready()).rejects.toThrow("the registry is gone");
+  balancer.update(["a"]);
+  await balancer.ready();
+  await balancer.close();
+  await balancer.close();
+  await balancer.ready();
+});
+
+test("A call that has tried all endpoints is sent to one again, and nobody hears of a rejection that was none", async () => {
+  subscribe(resilienceChannel, listen);
+  const call = compose(
+    { idempotent: true },
+    retry({ attempts: 3, backoff: constant(0) }),
+    balance(["a"], roundRobin(), { ejection: false }),
+  );
+  const answer = await call(async (_context, { attempt }) => (attempt < 3 ? Promise.reject(new Error("no")) : attempt));
+  expect(answer).toBe(3);
+  expect(events.map(({ kind }) => kind)).toEqual(["call-retried", "call-retried"]);
+});
+
+test.each([
+  [{ ejection: null }, "ejection must be an object, got null"],
+  [{ ejection: 7 }, "ejection must be an object, got 7"],
+  [{ healthCheck: 0 }, "healthCheck must be an object, got 0"],
+  [{ random: 0.5 }, "random must be a function, got 0.5"],
+  [null, "options must be an object, got null"],
+])("balance() says what is wrong with %o", (options, message) => {
+  expect(() => balance(["a"], roundRobin(), options as unknown as BalanceOptions)).toThrow(
+    `Cannot balance: ${message}`,
+  );
+});
+
+test("balance() says what is wrong with a strategy that is none", () => {
+  for (const strategy of [undefined, "round-robin", roundRobin]) {
+    expect(() => balance(["a"], strategy as unknown as ReturnType<typeof roundRobin>)).toThrow(
+      /^Cannot balance: strategy.open must be a function, got undefined$/,
+    );
+  }
+});
 
 function caught(run: () => unknown): Error & { readonly cause?: unknown } {
   try {

@@ -1,7 +1,7 @@
 // Sends each call to one of several endpoints: the gate, and who is told what.
 import { abortable, type Clock, ClosedError, Context, type WaitOptions } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
-import { checkDuration, checkRatio } from "@proj/concurrency/options";
+import { checkDuration, checkFunction, checkRatio } from "@proj/concurrency/options";
 import { Ejection, type EjectionListener } from "./balance-ejection.ts";
 import { type EndpointSet, type EndpointSource, endpointsFrom } from "./balance-endpoints.ts";
 import { HealthChecks, type HealthListener } from "./balance-health.ts";
@@ -11,11 +11,15 @@ import type { BalancerStats, EndpointStats } from "./balance-stats.ts";
 import type { AcceptEndpoint, BalanceStrategy, Picker } from "./balance-strategy.ts";
 import { Watching, type WatchListener } from "./balance-watch.ts";
 import type { Call } from "./call.ts";
+import { checkObject } from "./check-object.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { listening, tell } from "./events.ts";
 import { NoEndpointError } from "./no-endpoint-error.ts";
 import type { Gate } from "./policy.ts";
 import { rejection } from "./stackless.ts";
+
+/** Instead of a token. */
+const none = -1;
 
 /**
  * Sends each call to one of several endpoints. Made by {@link balance}.
@@ -46,15 +50,22 @@ export class Balancer implements Gate, AsyncDisposable {
   readonly #clock: Clock;
   readonly #stack: boolean;
   readonly #first = Promise.withResolvers<void>();
+  #wasReady = false;
   #failure: unknown;
   #wasPanicking = false;
 
   /** @throws TypeError or RangeError for options or endpoints that are none */
   constructor(source: EndpointSource, strategy: BalanceStrategy, options: BalanceOptions = {}) {
+    const action = "balance";
+    checkObject(action, "options", options);
     const { name = "balancer", slowStart = 10_000, panic = 0.3, ejection = {}, healthCheck } = options;
     const { clock = Context.current().clock, random = Math.random, stack = false } = options;
-    checkDuration("balance", "slowStart", slowStart);
-    checkRatio("balance", "panic", panic);
+    checkFunction(action, "strategy.open", strategy?.open);
+    checkDuration(action, "slowStart", slowStart);
+    checkRatio(action, "panic", panic);
+    checkFunction(action, "random", random);
+    if (ejection !== false) checkObject(action, "ejection", ejection);
+    if (healthCheck !== undefined) checkObject(action, "healthCheck", healthCheck);
     this.name = name;
     this.#clock = clock;
     this.#stack = stack;
@@ -77,13 +88,14 @@ export class Balancer implements Gate, AsyncDisposable {
   /**
    * Resolves as soon as endpoints are known; keeps the process alive meanwhile. A call that comes before is rejected.
    *
-   * @throws the reason of the signal or context · what the source failed with, if it did before it gave any
+   * @throws the reason of the signal or context · what the source failed with, if it did before it gave any · a
+   * NoEndpointError if it ended before that · a ClosedError if the balancer did
    */
   async ready(options: WaitOptions = {}): Promise<void> {
     const timer = this.#clock.setTimeout(() => {}, 2 ** 31 - 1);
     timer.ref();
     try {
-      await abortable(this.#first.promise, options);
+      await abortable(this.#wasReady ? Promise.resolve() : this.#first.promise, options);
     } finally {
       timer.clear();
     }
@@ -102,7 +114,9 @@ export class Balancer implements Gate, AsyncDisposable {
     this.#members.refresh(now);
     this.#checks?.update();
     this.#failure = undefined;
-    if (this.#members.all.length > 0) this.#first.resolve();
+    if (this.#members.all.length === 0) return;
+    this.#wasReady = true;
+    this.#first.resolve();
   }
 
   /**
@@ -113,9 +127,18 @@ export class Balancer implements Gate, AsyncDisposable {
    * @throws NoEndpointError
    */
   pick(call: Call, accept?: AcceptEndpoint): number {
+    const token = this.tryPick(call, accept);
+    if (token !== none) return token;
+    const error = this.#noEndpoint();
+    if (listening()) tell({ kind: "call-rejected", name: this.name, policy: this.kind, error });
+    throw error;
+  }
+
+  /** The same as {@link Balancer.pick}, but for one thing: it returns -1 if there is no endpoint, and tells nobody. */
+  tryPick(call: Call, accept?: AcceptEndpoint): number {
     this.#ejection?.check(call.startedAt);
     const member = this.#picker.pick(call, accept) as Member | undefined; // strategies know no other candidates
-    if (member === undefined) throw this.#noEndpoint();
+    if (member === undefined) return none;
     member.inFlight++;
     member.calls++;
     this.#members.inFlight++;
@@ -166,12 +189,10 @@ export class Balancer implements Gate, AsyncDisposable {
   #noEndpoint(): NoEndpointError {
     const { all, ready } = this.#members;
     const details = { known: all.length, ready: ready.length };
-    const error = rejection(this.#stack, () => {
+    return rejection(this.#stack, () => {
       const cause = this.#failure;
       return new NoEndpointError(this.name, cause === undefined ? details : { ...details, cause });
     });
-    if (listening()) tell({ kind: "call-rejected", name: this.name, policy: this.kind, error });
-    return error;
   }
 
   readonly #onMembers: MembersListener = {
@@ -209,15 +230,20 @@ export class Balancer implements Gate, AsyncDisposable {
       try {
         this.update(set);
       } catch (error) {
-        this.#onWatch.failed(error); // a bad set is dropped, and the next one may be good
+        this.#lose(error); // it is dropped, and the next one may be good
       }
     },
     failed: (error) => {
-      this.#failure = error;
+      this.#lose(error);
       this.#first.reject(error);
-      if (listening()) tell({ kind: "discovery-failed", name: this.name, error, known: this.#members.all.length });
     },
+    ended: () => this.#first.reject(this.#failure ?? this.#noEndpoint()),
   };
+
+  #lose(error: unknown): void {
+    this.#failure = error;
+    if (listening()) tell({ kind: "discovery-failed", name: this.name, error, known: this.#members.all.length });
+  }
 }
 
 function isStatic(source: EndpointSource): source is EndpointSet {
