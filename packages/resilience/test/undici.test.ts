@@ -349,6 +349,46 @@ describe("request()", () => {
     expect([await body.text(), trailers, hints]).toEqual(["hello", { "x-checksum": "42" }, [103]]);
   });
 
+  test.each(["onRequestStart", "onResponseStart", "onResponseData", "onResponseEnd"] as const)(
+    "A handler whose %s throws is told so, as by undici itself, whether the response is here already or not",
+    async (method) => {
+      await using server = await serve((response, { url }) => response.end("x".repeat(url === "/long" ? 1e6 : 1)));
+      for (const path of ["/", "/long"]) {
+        const told = Promise.withResolvers<Error>();
+        agentWith(policyInterceptor(compose())).dispatch(
+          { origin: server.origin, path, method: "GET" },
+          {
+            onResponseError: (_controller, error) => told.resolve(error),
+            [method]: () => {
+              throw new Error("the handler is broken");
+            },
+          },
+        );
+        expect((await told.promise).message).toBe("the handler is broken");
+      }
+    },
+  );
+
+  test("An abort ends a response that has arrived, but was not read to its end", async () => {
+    await using server = await serve((response) => response.end("short"));
+    const context = Context.derive();
+    const told = Promise.withResolvers<unknown>();
+    Context.run(context, () => {
+      agentWith(policyInterceptor(compose())).dispatch(
+        { origin: server.origin, path: "/", method: "GET" },
+        {
+          onResponseStart: (controller) => {
+            controller.pause();
+            setTimeout(() => context.cancel("enough"), 20);
+          },
+          onResponseEnd: () => told.reject(new Error("It was read to its end")),
+          onResponseError: (_controller, error) => told.resolve(error.cause),
+        },
+      );
+    });
+    expect(await told.promise).toBe("enough");
+  });
+
   test("A stream is sent again if its length is said and it is not too long", async () => {
     const send = async (maxReplay: number): Promise<unknown[]> => {
       await using server = await serve(reset, status(200));

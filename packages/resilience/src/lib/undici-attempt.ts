@@ -39,6 +39,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #heldBytes = 0;
   #abortedWith: Error | undefined;
   #isOver = false;
+  /** The receiver has had all of it. */
+  #isDelivered = false;
   #drained = -1; // less than none: it is not drained
   #drainTimer: Timer | undefined;
 
@@ -78,7 +80,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   /** Ends the request, whether it has a connection already or not. */
   abort(error: Error): void {
-    if (this.#isOver) return;
+    this.#held = []; // what is not delivered by now never is
+    if (this.#isOver) {
+      if (this.#receiver !== undefined && !this.#isDelivered) this.#pass(this.#receiver, { kind: "error", error });
+      return;
+    }
     this.#abortedWith ??= error;
     this.#head.reject(error);
     this.#controller?.abort(error);
@@ -92,9 +98,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
   resume(): void {
     const receiver = this.#receiver;
     if (receiver === undefined) return;
-    for (let next = this.#held.shift(); next !== undefined; next = this.#held.shift()) {
-      this.#pass(receiver, next);
-      if (receiver.controller.paused) return;
+    try {
+      for (let next = this.#held.shift(); next !== undefined; next = this.#held.shift()) {
+        this.#pass(receiver, next);
+        if (receiver.controller.paused) return;
+      }
+    } catch (error) {
+      this.abort(errorOf(error)); // the handler has failed, and is told so, as by undici itself
     }
     this.#controller?.resume();
   }
@@ -169,6 +179,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
     }
     done();
     if (held.kind === "end") handler.onResponseEnd?.(controller, held.trailers);
-    else handler.onResponseError?.(controller, held.error);
+    this.#isDelivered = true;
+    if (held.kind === "error") handler.onResponseError?.(controller, held.error);
   }
+}
+
+/** As the interface of undici wants it. */
+export function errorOf(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error("The request was given up", { cause });
 }

@@ -5,7 +5,7 @@ import type { CallOptions, ResilientTask } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { beginPhase } from "./phases.ts";
 import { injectPriority, priorityHeader } from "./priority.ts";
-import { Attempt, type Receiver } from "./undici-attempt.ts";
+import { Attempt, errorOf, type Receiver } from "./undici-attempt.ts";
 import { RequestBody } from "./undici-body.ts";
 import { BodySpentError, markBroken, markSpent } from "./undici-body-spent.ts";
 import { cannedAttempt } from "./undici-canned.ts";
@@ -168,8 +168,4 @@ function originOf(origin: string | URL | undefined): string {
 
 function addressOf({ address }: Endpoint, { protocol }: URL): string {
   return address.includes("://") ? new URL(address).origin : `${protocol}//${address}`;
-}
-
-function errorOf(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error("The request was given up", { cause });
 }
