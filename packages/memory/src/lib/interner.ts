@@ -48,6 +48,7 @@ export class Interner {
   #bytes: Uint8Array = new Uint8Array(256);
   #used = 0;
   #table = new Uint32Array(32); // index of a string, plus 1
+  #scratch: Uint8Array = new Uint8Array(256);
   #hits = 0;
   #misses = 0;
 
@@ -58,30 +59,42 @@ export class Interner {
     if (options.name !== undefined) register("interner", options.name, this, (interner) => ({ ...interner.stats() }));
   }
 
-  /** The string with this text that was seen first. */
+  /** The one string with this text: of its own, so that it keeps no larger text in memory that it is a piece of. */
   intern(text: string): string {
     if (typeof text !== "string") throw new TypeError(`Cannot intern ${describe(text)}: it must be a string`);
-    const bytes = Buffer.from(text);
-    // Halves of surrogate pairs have no UTF-8: such a text is given back as it is.
-    return text.isWellFormed() ? this.#find(bytes, 0, bytes.length, text) : text;
+    if (text.length > this.#maxLength) return this.#pass(text);
+    if (this.#scratch.length < text.length) this.#scratch = new Uint8Array(this.#maxLength);
+    const scratch = this.#scratch;
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 127) return this.#internWide(text);
+      scratch[index] = code;
+    }
+    return this.#find(scratch, 0, text.length, text);
   }
 
   /**
    * The text that is in `bytes` as UTF-8, from `from` up to and without `to`.
    *
-   * @throws RangeError for a range that is not within `bytes`
+   * @throws TypeError for what is no `Uint8Array` · RangeError for a range that is not within `bytes`
    */
   fromBytes(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
-    if (!(from >= 0 && from <= to && to <= bytes.length)) {
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError(`Cannot intern bytes: they must be a Uint8Array, got ${describe(bytes)}`);
+    }
+    if (!(from >= 0 && from <= to && to <= bytes.length && Number.isInteger(from) && Number.isInteger(to))) {
       throw new RangeError(`Cannot intern bytes ${from} to ${to}: there are ${bytes.length}`);
     }
     return this.#find(bytes, from, to, undefined);
   }
 
-  /** Forgets all strings; those that were given out stay what they are. */
+  /** Forgets all strings and gives their memory back; those that were given out stay what they are. */
   clear(): void {
     this.#strings = [];
     this.#used = 0;
+    this.#hashes = new Uint32Array(16);
+    this.#starts = new Uint32Array(16);
+    this.#bytes = new Uint8Array(256);
     this.#table = new Uint32Array(32);
   }
 
@@ -90,22 +103,35 @@ export class Interner {
   }
 
   #find(bytes: Uint8Array, from: number, to: number, known: string | undefined): string {
-    if (to - from > this.#maxLength) {
-      this.#misses++;
-      return known ?? decode(bytes, from, to);
-    }
-    let hash = 0x811c9dc5;
+    if (to - from > this.#maxLength) return this.#pass(known ?? decode(bytes, from, to));
+    let hash = seed;
     for (let index = from; index < to; index++) hash = Math.imul(hash ^ (bytes[index] as number), 0x01000193); // in bounds
     hash = (hash ^ (hash >>> 15)) >>> 0;
     const mask = this.#table.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const id = this.#table[slot] as number; // the mask keeps it in bounds
-      if (id === 0) return this.#add(hash, bytes, from, to, known ?? decode(bytes, from, to));
+      if (id === 0) {
+        if (this.#strings.length >= this.#max) return this.#pass(known ?? decode(bytes, from, to));
+        return this.#add(hash, bytes, from, to);
+      }
       if (this.#hashes[id - 1] === hash && this.#isText(id - 1, bytes, from, to)) {
         this.#hits++;
         return this.#strings[id - 1] as string; // the table has only ids of strings
       }
     }
+  }
+
+  /** Halves of surrogate pairs have no UTF-8: such a text is given back as it is. */
+  #internWide(text: string): string {
+    if (!text.isWellFormed()) return this.#pass(text);
+    const bytes = Buffer.from(text);
+    return this.#find(bytes, 0, bytes.length, text);
+  }
+
+  /** Gives back what is not kept. */
+  #pass(text: string): string {
+    this.#misses++;
+    return text;
   }
 
   #isText(id: number, bytes: Uint8Array, from: number, to: number): boolean {
@@ -117,10 +143,10 @@ export class Interner {
     return true;
   }
 
-  #add(hash: number, bytes: Uint8Array, from: number, to: number, text: string): string {
+  #add(hash: number, bytes: Uint8Array, from: number, to: number): string {
     this.#misses++;
     const id = this.#strings.length;
-    if (id >= this.#max) return text;
+    const text = decode(bytes, from, to);
     if (id + 1 >= this.#starts.length) {
       this.#starts = grown(this.#starts, Uint32Array);
       this.#hashes = grown(this.#hashes, Uint32Array);
@@ -149,6 +175,9 @@ export class Interner {
     this.#table[slot] = id + 1;
   }
 }
+
+/** Of this process alone, so that nobody can choose texts that all have one hash. */
+const seed = Math.floor(Math.random() * 2 ** 32) | 1;
 
 function decode(bytes: Uint8Array, from: number, to: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("utf8");

@@ -65,3 +65,47 @@ test("ObjectPool refuses options that are none", () => {
   expect(() => new ObjectPool({ create: 1 })).toThrow(/create must be a function, got 1/);
   expect(() => new ObjectPool({ create: () => ({}), max: -1 })).toThrow(/max must be an integer/);
 });
+
+/** Of another library of promises. */
+class Later<T> implements PromiseLike<T> {
+  // biome-ignore lint/suspicious/noThenProperty: it is to be awaited
+  readonly then: PromiseLike<T>["then"];
+
+  constructor(promise: Promise<T>) {
+    this.then = promise.then.bind(promise);
+  }
+}
+
+test("ObjectPool.run() awaits any thenable, and throws what the task has thrown even if reset fails", async () => {
+  const pool = grids();
+  const settled = Promise.withResolvers<number>();
+  const running = pool.run(() => new Later(settled.promise));
+  expect(pool.stats().held).toBe(1);
+  settled.resolve(5);
+  expect(await running).toBe(5);
+  expect(pool.stats().held).toBe(0);
+
+  const broken = new ObjectPool({
+    create: () => ({}),
+    reset: () => {
+      throw new Error("reset");
+    },
+  });
+  expect(() =>
+    broken.run(() => {
+      throw new Error("task");
+    }),
+  ).toThrow("task");
+  await expect(broken.run(() => Promise.reject(new Error("later")))).rejects.toThrow("later");
+  await expect(broken.run(() => Promise.resolve(1))).rejects.toThrow("reset");
+  expect(broken.stats()).toMatchObject({ held: 0, idle: 0, dropped: 3 });
+});
+
+test("ObjectPool.shrink() leaves a share of what is idle to the collector", () => {
+  const pool = grids();
+  for (const grid of [pool.acquire(), pool.acquire(), pool.acquire()]) pool.release(grid);
+  expect(pool.shrink(0)).toBe(0);
+  expect(pool.shrink(0.5)).toBe(2);
+  expect(pool.stats().idle).toBe(1);
+  expect(() => pool.shrink(2)).toThrow(/fraction must be a number from 0 to 1, got 2/);
+});

@@ -1,6 +1,6 @@
 // Objects that are used again, where making one is expensive.
 import { register } from "@proj/concurrency/inspect";
-import { checkCount, checkFunction } from "@proj/concurrency/options";
+import { checkCount, checkFunction, checkRatio } from "@proj/concurrency/options";
 
 /** How an {@link ObjectPool} makes and keeps its objects. */
 export interface ObjectPoolOptions<T extends object> {
@@ -97,7 +97,7 @@ export class ObjectPool<T extends object> {
 
   /**
    * Calls `task` with an object and takes it back when it is done, whatever happens. With a function that returns a
-   * promise it comes back when that settles.
+   * promise it comes back when that settles. If `reset` fails too, the failure of the task is the one that is thrown.
    */
   run<R>(task: (object: T) => R): R {
     const object = this.acquire();
@@ -105,10 +105,10 @@ export class ObjectPool<T extends object> {
     try {
       result = task(object);
     } catch (error) {
-      this.release(object);
+      this.#releaseQuietly(object);
       throw error;
     }
-    if (result instanceof Promise) return this.#releaseAfter(object, result) as R; // a promise of the same
+    if (isThenable(result)) return this.#releaseAfter(object, result) as R; // a promise of the same
     this.release(object);
     return result;
   }
@@ -116,6 +116,13 @@ export class ObjectPool<T extends object> {
   /** Leaves everything idle to the collector. */
   clear(): void {
     this.#idle.length = 0;
+  }
+
+  /** Leaves about this share of what is idle to the collector, and returns how many objects that were. */
+  shrink(fraction: number): number {
+    const count = Math.ceil(this.#idle.length * checkRatio("shrink an object pool", "fraction", fraction));
+    this.#idle.length -= count;
+    return count;
   }
 
   stats(): ObjectPoolStats {
@@ -128,11 +135,25 @@ export class ObjectPool<T extends object> {
     };
   }
 
-  async #releaseAfter<R>(object: T, result: Promise<R>): Promise<R> {
+  async #releaseAfter<R>(object: T, result: PromiseLike<R>): Promise<R> {
+    let value: R;
     try {
-      return await result;
-    } finally {
-      this.release(object);
+      value = await result;
+    } catch (error) {
+      this.#releaseQuietly(object);
+      throw error;
     }
+    this.release(object);
+    return value;
   }
+
+  #releaseQuietly(object: T): void {
+    try {
+      this.release(object);
+    } catch {} // what the task has thrown says more
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

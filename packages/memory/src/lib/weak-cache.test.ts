@@ -61,3 +61,31 @@ test("WeakCache.delete() and clear() forget", () => {
   expect(cache.stats()).toMatchObject({ entries: 0, strong: 0 });
   expect(() => new WeakCache({ strong: -1 })).toThrow(/strong must be an integer/);
 });
+
+test("WeakCache keeps neither keys nor references of values that are gone, however many there were", async () => {
+  const cache = new WeakCache<number, object>({ strong: 10 });
+  for (let round = 0; round < 20; round++) {
+    for (let n = 0; n < 1_000; n++) cache.set(round * 1_000 + n, { n });
+    for (let n = 0; n < 1_000; n++) cache.set(0, { n }); // one key, many values
+    await collectAll();
+    expect(cache.stats().entries).toBeLessThanOrEqual(11);
+  }
+  expect(cache.stats().collected).toBeGreaterThanOrEqual(20 * 990);
+});
+
+test("WeakCache forgets what it finds to be collected at once", async () => {
+  const cache = new WeakCache<string, object>({ strong: 0 });
+  cache.set("a", {});
+  await new Promise((resolve) => setImmediate(resolve));
+  collect(); // and no turn of the event loop: the registry has told nothing yet
+  expect(cache.get("a")).toBeUndefined();
+  expect(cache.stats()).toMatchObject({ entries: 0, collected: 1 });
+  await collectAll();
+  expect(cache.stats()).toMatchObject({ entries: 0, collected: 1 });
+});
+
+test("WeakCache refuses what cannot be held weakly, and shares that are none", () => {
+  // @ts-expect-error a string is no object
+  expect(() => new WeakCache().set("a", "text")).toThrow(/must be an object, got "text"/);
+  expect(() => new WeakCache().shrink(-1)).toThrow(/fraction must be a number from 0 to 1, got -1/);
+});

@@ -1,6 +1,6 @@
 // A cache that never keeps a large object alive by itself for long: few are held, the rest only as long as others do.
 import { register } from "@proj/concurrency/inspect";
-import { checkCount } from "@proj/concurrency/options";
+import { checkCount, checkRatio, describe } from "@proj/concurrency/options";
 
 /** What can be set on a {@link WeakCache}. */
 export interface WeakCacheOptions {
@@ -23,7 +23,8 @@ export interface WeakCacheStats {
 
 /**
  * Remembers objects under keys without keeping them alive: the `strong` ones that were used last are held, all others are
- * found for as long as somebody else holds them. So the same key gives the same object as long as it exists.
+ * found for as long as somebody else holds them. So the same key gives the same object as long as it exists. Nothing is
+ * collected before the job ends in which it was read: in a loop without an `await`, all of it stays.
  *
  * For few, large, shared objects alone. A weak reference costs 4 to 6 times as much as a strong one, and the collector
  * more; for everything else use `Cache`.
@@ -60,7 +61,7 @@ export class WeakCache<K, V extends object> {
 
   /** The value, which is held strongly again; `undefined` if there is none or it was collected. */
   get(key: K): V | undefined {
-    const value = this.#strong.get(key) ?? this.#weak.get(key)?.deref();
+    const value = this.#strong.get(key) ?? this.#deref(key);
     if (value === undefined) {
       this.#misses++;
       return undefined;
@@ -70,8 +71,11 @@ export class WeakCache<K, V extends object> {
     return value;
   }
 
-  /** Remembers a value, instead of what the key had. */
+  /** Remembers a value, instead of what the key had. @throws TypeError for what is no object */
   set(key: K, value: V): this {
+    if ((typeof value !== "object" || value === null) && typeof value !== "function") {
+      throw new TypeError(`Cannot set a value: it must be an object, got ${describe(value)}`);
+    }
     const before = this.#weak.get(key);
     const known = before?.deref();
     if (known !== value) {
@@ -86,7 +90,7 @@ export class WeakCache<K, V extends object> {
 
   /** Whether there is a value. Does not count as a use. */
   has(key: K): boolean {
-    return this.#weak.get(key)?.deref() !== undefined;
+    return this.#deref(key) !== undefined;
   }
 
   /** Forgets a key. Returns whether it had a value. */
@@ -109,7 +113,7 @@ export class WeakCache<K, V extends object> {
 
   /** Lets go of about this share of the values that it holds, least used first, and returns how many they were. */
   shrink(fraction: number): number {
-    let count = Math.ceil(this.#strong.size * fraction);
+    let count = Math.ceil(this.#strong.size * checkRatio("shrink a weak cache", "fraction", fraction));
     const before = this.#strong.size;
     for (const key of this.#strong.keys()) {
       if (count-- <= 0) break;
@@ -126,6 +130,18 @@ export class WeakCache<K, V extends object> {
       misses: this.#misses,
       collected: this.#collected,
     };
+  }
+
+  /** Forgets what was collected: the registry may tell of it late, or never. */
+  #deref(key: K): V | undefined {
+    const reference = this.#weak.get(key);
+    const value = reference?.deref();
+    if (reference !== undefined && value === undefined) {
+      this.#registry.unregister(reference);
+      this.#weak.delete(key);
+      this.#collected++;
+    }
+    return value;
   }
 
   #hold(key: K, value: V): void {
