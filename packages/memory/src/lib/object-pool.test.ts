@@ -68,11 +68,15 @@ test("ObjectPool refuses options that are none", () => {
 
 /** Of another library of promises. */
 class Later<T> implements PromiseLike<T> {
-  // biome-ignore lint/suspicious/noThenProperty: it is to be awaited
-  readonly then: PromiseLike<T>["then"];
+  readonly #promise: Promise<T>;
 
   constructor(promise: Promise<T>) {
-    this.then = promise.then.bind(promise);
+    this.#promise = promise;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it is to be awaited
+  get then(): PromiseLike<T>["then"] {
+    return this.#promise.then.bind(this.#promise);
   }
 }
 
