@@ -2,6 +2,7 @@ export { type Alignment, Arena, type ArenaMark, type ArenaOptions, type ArenaSta
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, type PooledBuffer } from "./lib/buffer-pool.ts";
 export { ByteCache, type ByteCacheOptions, type ByteCacheStats } from "./lib/byte-cache.ts";
 export { Cache } from "./lib/cache.ts";
+export type { CapacityAdvice } from "./lib/cache-advice.ts";
 export type {
   CacheEntryMeta,
   CacheEntryOptions,

@@ -4,13 +4,13 @@ import { grown } from "./cache-lists.ts";
 import { type MarkedPolicy, stepTable } from "./cache-policy.ts";
 
 /**
- * Finds slots by key, as a `Map` does, and knows which was used least recently. Bounded by the cache around it, not by
- * itself, so it takes no memory for entries that are not there.
+ * Finds slots by key, as a `Map` does, and knows which was used least recently. The cache around it makes room. An
+ * `LRUCache` takes all of its memory at once, so a larger one replaces it as entries come.
  */
 export class LruIndex<K> implements MarkedPolicy {
   readonly step = stepTable((mark) => mark);
   marks = new Uint8Array(0);
-  readonly #cache = new LRUCache<K & {}, number>({ maxSize: Number.MAX_SAFE_INTEGER });
+  #cache = new LRUCache<K & {}, number>({ max: 1 });
   readonly #undefined = {}; // lru-cache takes an undefined key for an empty place
 
   get size(): number {
@@ -20,21 +20,21 @@ export class LruIndex<K> implements MarkedPolicy {
   /** Finds a slot and makes it the most recently used one. */
   use(key: K): number | undefined {
     // The same options each time: without any, lru-cache allocates some for each call.
-    const slot = this.#cache.get(this.#known(key), getOptions);
-    forget(getOptions);
+    const slot = this.#cache.get(this.#known(key), options);
+    forget(options);
     return slot;
   }
 
   /** Finds a slot. */
   get(key: K): number | undefined {
-    const slot = this.#cache.peek(this.#known(key), peekOptions);
-    forget(peekOptions);
+    const slot = this.#cache.peek(this.#known(key), options);
+    forget(options);
     return slot;
   }
 
   set(key: K, slot: number): void {
-    this.#cache.set(this.#known(key), slot, setOptions);
-    forget(setOptions);
+    this.#cache.set(this.#known(key), slot, options);
+    forget(options);
   }
 
   delete(key: K): boolean {
@@ -48,8 +48,8 @@ export class LruIndex<K> implements MarkedPolicy {
   }
 
   clear(): void {
-    this.#cache.clear();
-    this.marks.fill(0);
+    this.#cache = new LRUCache({ max: 1 });
+    this.marks = new Uint8Array(0);
   }
 
   /** Takes the least recently used one out. */
@@ -65,6 +65,9 @@ export class LruIndex<K> implements MarkedPolicy {
 
   grow(capacity: number): void {
     this.marks = grown(this.marks, capacity);
+    const larger = new LRUCache<K & {}, number>({ max: capacity });
+    for (const key of this.#cache.rkeys()) larger.set(key, this.#cache.peek(key) as number);
+    this.#cache = larger;
   }
 
   #known(key: K): K & {} {
@@ -73,9 +76,7 @@ export class LruIndex<K> implements MarkedPolicy {
 }
 
 // Made once. lru-cache sets `status`, which its types want to be absent, when somebody listens to its channels.
-const getOptions: object = { status: undefined };
-const peekOptions: object = { status: undefined };
-const setOptions: object = { size: 1, status: undefined };
+const options: object = { status: undefined };
 
 function forget(options: { status?: unknown }): void {
   options.status = undefined;

@@ -1,4 +1,5 @@
 // The slots of a cache: who is in them, what they weigh, when they expire, and who leaves.
+import type { Advisor } from "./cache-advice.ts";
 import { Expiry } from "./cache-expiry.ts";
 import { fingerprint } from "./cache-hash.ts";
 import { grown } from "./cache-lists.ts";
@@ -49,8 +50,12 @@ export class Store<K, V> {
   ttls: Float64Array | undefined;
   bytes = 0;
   hits = 0;
+  /** From the first time on that advice was asked for. Told of requests for watched slots. */
+  advisor: Advisor | undefined;
 
   #free!: number[];
+  /** Slots from here on were never in use. */
+  #used = 0;
   #capacity = 0;
   #inserted = 0;
   /** The number of requests at which the policy ages. */
@@ -68,14 +73,19 @@ export class Store<K, V> {
 
   insert(key: K, value: V, weight: number, now: number): number {
     this.#makeRoom(weight, now, 1);
-    const slot = this.#free.pop() ?? this.keys.length;
+    const slot = this.#free.pop() ?? this.#used++;
     if (slot === this.#capacity) this.#grow(Math.min(this.max, Math.ceil(slot * 1.5)));
     this.keys[slot] = key;
     this.values[slot] = value;
     this.index.set(key, slot);
     this.#addWeight(slot, weight);
     this.#age();
-    this.policy.onInsert(slot, fingerprint(key));
+    const print = fingerprint(key);
+    this.policy.onInsert(slot, print);
+    if (this.advisor?.wants(print) === true) {
+      this.watch(slot);
+      this.advisor.request(print);
+    }
     return slot;
   }
 
@@ -93,6 +103,7 @@ export class Store<K, V> {
       this.policy.onRemove(slot);
       this.#makeRoom(weight, now, 0);
       this.policy.onInsert(slot, fingerprint(key));
+      if (this.advisor?.wants(fingerprint(key)) === true) this.watch(slot);
     }
     this.#addWeight(slot, weight);
   }
@@ -101,7 +112,12 @@ export class Store<K, V> {
   use(slot: number): void {
     const mark = this.marks[slot] as number;
     this.marks[slot] = this.step[mark] as number;
-    if (mark >= watched) this.policy.onHit?.(slot);
+    if (mark >= watched) this.#useWatched(slot);
+  }
+
+  /** From now on, uses of this slot are told to policy and advisor. */
+  watch(slot: number): void {
+    this.marks[slot] = (this.marks[slot] as number) | watched;
   }
 
   remove(slot: number, cause: EvictionCause): void {
@@ -164,6 +180,7 @@ export class Store<K, V> {
     this.step = this.policy.step;
     this.keys = [];
     this.values = [];
+    this.#used = 0;
     this.weights = maxBytes === undefined && weigh === undefined ? undefined : new Float64Array(0);
     this.expiry = undefined;
     this.ttls = undefined;
@@ -175,6 +192,8 @@ export class Store<K, V> {
   #grow(capacity: number): void {
     this.policy.grow(capacity);
     this.marks = this.policy.marks;
+    this.keys = lengthened(this.keys, capacity);
+    this.values = lengthened(this.values, capacity);
     this.expiry?.grow(capacity);
     if (this.weights !== undefined) this.weights = grown(this.weights, capacity);
     if (this.ttls !== undefined) this.ttls = grown(this.ttls, capacity);
@@ -202,6 +221,11 @@ export class Store<K, V> {
     this.remove(slot, cause);
   }
 
+  #useWatched(slot: number): void {
+    this.policy.onHit?.(slot);
+    this.advisor?.request(fingerprint(this.keys[slot]));
+  }
+
   #age(): void {
     const requests = this.hits + this.#inserted++;
     if (requests < this.#agesAt) return;
@@ -214,4 +238,11 @@ export class Store<K, V> {
     this.weights[slot] = (this.weights[slot] as number) + weight;
     this.bytes += weight;
   }
+}
+
+/** An array that grows by itself takes up to half more than it needs. */
+function lengthened<T>(array: readonly T[], length: number): (T | undefined)[] {
+  const copy = new Array<T | undefined>(length);
+  for (let index = 0; index < array.length; index++) copy[index] = array[index];
+  return copy;
 }
