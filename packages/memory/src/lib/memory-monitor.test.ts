@@ -1,13 +1,15 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { TestClock } from "@proj/concurrency/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type MemoryMonitorOptions, memoryMonitor, type PressureEvent } from "./memory-monitor.ts";
-import { processProbe } from "./memory-reading.ts";
+import { type MemoryReading, processProbe } from "./memory-reading.ts";
 
 /** A process of 1,000 bytes, whose cache frees what it lets go of when the collector runs. */
 function setUp(options: MemoryMonitorOptions = {}) {
   const clock = new TestClock();
-  const state = { heapUsed: 0, rss: 0, collections: 0 };
+  const state = { heapUsed: 0, rss: 0, collections: 0, gcShare: 0 };
   const events: PressureEvent[] = [];
   const cuts: number[] = [];
   const monitor = memoryMonitor({
@@ -15,7 +17,7 @@ function setUp(options: MemoryMonitorOptions = {}) {
     clock,
     onEvent: (event) => events.push(event),
     probe: {
-      read: () => ({ ...state, heapLimit: 1_000, rssLimit: 1_000, gcShare: 0 }),
+      read: () => ({ ...state, heapLimit: 1_000, rssLimit: 1_000 }),
       [Symbol.dispose]: () => {},
     },
     ...options,
@@ -53,6 +55,78 @@ test("memoryMonitor() makes caches half as large at each look at hard, whatever 
   await clock.advance(300);
   expect(monitor.level).toBe("hard");
   expect(cuts).toEqual([0.5, 0.5, 0.5]);
+});
+
+test("memoryMonitor() makes caches smaller when the collector runs in vain, if the heap is not nearly empty", async () => {
+  const { clock, state, cuts, cache, monitor } = setUp({ gcShare: 0.4 });
+  monitor.register(cache);
+  Object.assign(state, { gcShare: 0.5, heapUsed: 600, rss: 750 });
+  await clock.advance(300);
+  expect(monitor.level).toBe("normal"); // it is not the heap that is full
+
+  state.heapUsed = 710;
+  await clock.advance(300);
+  expect([monitor.level, cuts]).toEqual(["soft", [0.1]]);
+
+  Object.assign(state, { gcShare: 0.1, collections: 1 });
+  await clock.advance(300);
+  expect([monitor.level, cuts]).toEqual(["soft", [0.1]]);
+  Object.assign(state, { heapUsed: 690, rss: 0 });
+  await clock.advance(100);
+  expect(monitor.level).toBe("normal");
+});
+
+test("memoryMonitor() acts again after ten looks, if the collector does not run", async () => {
+  const { clock, state, cuts, cache, monitor } = setUp();
+  monitor.register(cache);
+  state.heapUsed = 810;
+  await clock.advance(1_000);
+  expect(cuts).toEqual([0.1]);
+  await clock.advance(100);
+  expect(cuts).toEqual([0.1, 0.1]);
+});
+
+test("memoryMonitor() with every: Infinity looks only when told to", async () => {
+  const { clock, state, cuts, cache, monitor } = setUp({ every: Number.POSITIVE_INFINITY });
+  monitor.register(cache);
+  state.heapUsed = 950;
+  await clock.advance(100_000);
+  expect(cuts).toEqual([]);
+  expect(monitor.check()).toBe("hard");
+});
+
+test("memoryMonitor() watches the heap of the worker that it is in", async () => {
+  const worker = new Worker(
+    `(async () => {
+      const { memoryMonitor } = await import(${JSON.stringify(import.meta.resolve("./memory-monitor.ts"))});
+      const monitor = memoryMonitor({ every: Infinity, soft: 0.5 });
+      const held = [];
+      monitor.register({ shrink: () => held.splice(0).length });
+      const limit = monitor.reading.heapLimit;
+      for (let round = 0; round < 200 && monitor.check() === "normal"; round++) {
+        for (let n = 0; n < 5_000; n++) held.push({ n, text: "text " + n });
+        await new Promise((resolve) => setTimeout(resolve, 1)); // the collector's reports come between jobs
+      }
+      const { level, reading } = monitor;
+      monitor.collect({ allowGc: true });
+      require("node:worker_threads").parentPort.postMessage({ limit, level, reading, after: monitor.reading });
+      monitor[Symbol.dispose]();
+    })();`,
+    { eval: true, resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 4 } },
+  );
+  const [message] = await once(worker, "message");
+  await once(worker, "exit");
+  const { limit, level, reading, after } = message as {
+    limit: number;
+    level: string;
+    reading: MemoryReading;
+    after: MemoryReading;
+  };
+  expect(limit).toBeLessThan(100 * 2 ** 20); // not that of the main thread
+  expect(level).toBe("soft");
+  expect(reading.heapUsed).toBeGreaterThan(limit * 0.5);
+  expect(reading.gcShare).toBeGreaterThanOrEqual(0);
+  expect(after.heapUsed).toBeLessThan(limit * 0.3);
 });
 
 test("memoryMonitor() is under pressure until the share is below calm", async () => {
@@ -121,6 +195,8 @@ test("MemoryMonitor.collect() makes everything smaller and runs the collector on
 test.each<[MemoryMonitorOptions, RegExp]>([
   [{ soft: 0.9, hard: 0.8 }, /soft at most hard, got 0.8, 0.9 and 0.8/],
   [{ soft: 2 }, /soft must be a number from 0 to 1, got 2/],
+  [{ every: 0 }, /every must be above 0 ms, got 0/],
+  [{ gcShare: 2 }, /gcShare must be a number from 0 to 1, got 2/],
   [{ every: -1 }, /every must be 0 ms or more, got -1/],
 ])("memoryMonitor() refuses %j", (options, message) => {
   expect(() => memoryMonitor(options)).toThrow(message);

@@ -37,12 +37,17 @@ export type PressureEvent =
 
 /** What can be set on a {@link memoryMonitor}. */
 export interface MemoryMonitorOptions {
-  /** Milliseconds between two looks. Default: 500. */
+  /** Milliseconds between two looks, above 0; `Infinity` to look only at {@link MemoryMonitor.check}. Default: 500. */
   readonly every?: number | undefined;
   /** The share of the heap's limit, or of the process's, at which caches are made a tenth smaller. Default: 0.8. */
   readonly soft?: number | undefined;
   /** The share at which they are made half as large, at each look. Default: 0.9. */
   readonly hard?: number | undefined;
+  /**
+   * The share of the time in the collector at which memory is short as at `soft`, once the heap is at `calm`: then it
+   * runs often and frees little. Default: 0.3; 1 for never.
+   */
+  readonly gcShare?: number | undefined;
   /** The share below which the pressure is over. Default: 0.1 below `soft`. */
   readonly calm?: number | undefined;
   /** Lets V8 write so many heap snapshots before the heap's limit is reached, for later study. Default: none. */
@@ -51,7 +56,7 @@ export interface MemoryMonitorOptions {
   readonly onEvent?: ((event: PressureEvent) => void) | undefined;
   /** With a name it is listed by `components()` of `@proj/concurrency/inspect`. */
   readonly name?: string | undefined;
-  /** Where the numbers come from. Default: this process. */
+  /** Where the numbers come from; it is disposed of with the monitor. Default: this process, in a worker the worker's heap. */
   readonly probe?: MemoryProbe | undefined;
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
@@ -82,8 +87,9 @@ export interface MemoryMonitor extends Disposable {
 
 /**
  * Watches the heap and the resident memory of the process, and makes what is registered smaller before they run out:
- * the lowest priority first, and all at `hard`. It does not act again before the collector has run, so one rise costs one
- * cut. Its timer does not keep the process alive, and it never calls the collector by itself.
+ * the lowest priority first, and all at `hard`. Below that, it does not act again before the collector has run (or ten
+ * looks later), so one rise costs one cut. Its timer does not keep the process alive, and it never calls the collector by
+ * itself. Each thread needs a monitor of its own for its heap; the resident memory is that of all of them.
  *
  * @throws TypeError or RangeError for options that are none
  * @example
@@ -117,6 +123,7 @@ class Monitor implements MemoryMonitor {
   readonly #soft: number;
   readonly #hard: number;
   readonly #calm: number;
+  readonly #gcShare: number;
   readonly #every: number;
   readonly #onEvent: ((event: PressureEvent) => void) | undefined;
   readonly #probe: MemoryProbe;
@@ -131,9 +138,11 @@ class Monitor implements MemoryMonitor {
     const action = "monitor memory";
     const { every = 500, soft = 0.8, hard = 0.9, calm = soft - 0.1, onEvent, clock = systemClock } = options;
     this.#every = checkDuration(action, "every", every);
+    if (every === 0) throw new RangeError(`Cannot ${action}: every must be above 0 ms, got 0`);
     this.#soft = checkRatio(action, "soft", soft);
     this.#hard = checkRatio(action, "hard", hard);
     this.#calm = checkRatio(action, "calm", calm);
+    this.#gcShare = checkRatio(action, "gcShare", options.gcShare ?? 0.3);
     if (!(calm <= soft && soft <= hard)) {
       throw new RangeError(
         `Cannot ${action}: calm must be at most soft, and soft at most hard, got ${calm}, ${soft} and ${hard}`,
@@ -171,10 +180,10 @@ class Monitor implements MemoryMonitor {
 
   check(): PressureLevel {
     this.#reading = this.#probe.read();
-    this.#enter(this.#levelOf(this.ratio));
+    const isShort = this.ratio >= this.#soft || this.#collectsInVain();
+    this.#enter(this.#levelOf(this.ratio, isShort));
     if (this.#level === "hard") this.#cut(0.5, [...this.#registrations]);
-    else if (this.#level === "soft" && this.ratio >= this.#soft && !this.#waitsForCollector())
-      this.#cut(0.1, this.#lowest());
+    else if (isShort && !this.#waitsForCollector()) this.#cut(0.1, this.#lowest());
     return this.#level;
   }
 
@@ -200,10 +209,15 @@ class Monitor implements MemoryMonitor {
     }, this.#every);
   }
 
+  #collectsInVain(): boolean {
+    const { heapUsed, heapLimit, gcShare } = this.#reading;
+    return this.#gcShare < 1 && gcShare >= this.#gcShare && heapUsed >= heapLimit * this.#calm;
+  }
+
   /** Once under pressure, it is over only below `calm`. */
-  #levelOf(ratio: number): PressureLevel {
+  #levelOf(ratio: number, isShort: boolean): PressureLevel {
     if (ratio >= this.#hard) return "hard";
-    if (ratio >= this.#soft) return "soft";
+    if (isShort) return "soft";
     return this.#level === "normal" || ratio < this.#calm ? "normal" : "soft";
   }
 

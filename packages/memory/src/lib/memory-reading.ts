@@ -8,13 +8,13 @@ export interface MemoryReading {
   readonly heapUsed: number;
   /** What V8 lets the heap grow to, see `--max-old-space-size`. */
   readonly heapLimit: number;
-  /** All the process uses, buffers included. */
+  /** All the process uses, buffers and worker threads included. Other processes of the container are not seen. */
   readonly rss: number;
-  /** That of the container (cgroup), else of the machine. */
+  /** That of the container (cgroup v1 or v2: the lower one of `memory.max` and `memory.high`), else of the machine. */
   readonly rssLimit: number;
-  /** The share of the time since the last reading that went to the collector, from 0 to 1. */
+  /** The share of the time since the last reading in which the collector stopped the thread, from 0 to 1. */
   readonly gcShare: number;
-  /** Whole collections since the process was first read: what was let go of is gone only after one. */
+  /** Whole collections since the probe was made: what was let go of is gone only after one. */
   readonly collections: number;
 }
 
@@ -25,7 +25,7 @@ export interface MemoryProbe extends Disposable {
 
 const major = 4; // the kind of a mark-sweep-compact
 
-/** Reads this process. Watches its collector until it is disposed of. */
+/** Reads this process, in a worker the worker's heap. Watches the collector until it is disposed of. */
 export function processProbe(): MemoryProbe {
   let gcTime = 0;
   let collections = 0;
