@@ -12,7 +12,7 @@ export interface MemoryReading {
   readonly rss: number;
   /** That of the container (cgroup v1 or v2: the lower one of `memory.max` and `memory.high`), else of the machine. */
   readonly rssLimit: number;
-  /** The share of the time since the last reading in which the collector stopped the thread, from 0 to 1. */
+  /** The share of the time in which the collector stopped the thread, from 0 to 1: since the last reading, or over 250 ms. */
   readonly gcShare: number;
   /** Whole collections since the probe was made: what was let go of is gone only after one. */
   readonly collections: number;
@@ -23,13 +23,16 @@ export interface MemoryProbe extends Disposable {
   read(): MemoryReading;
 }
 
+/** Over less than so many milliseconds, one collection would look like many. */
+const shortest = 250;
 const major = 4; // the kind of a mark-sweep-compact
 
 /** Reads this process, in a worker the worker's heap. Watches the collector until it is disposed of. */
 export function processProbe(): MemoryProbe {
   let gcTime = 0;
   let collections = 0;
-  let readAt = performance.now();
+  let gcShare = 0;
+  let countedFrom = performance.now();
   const observer = new PerformanceObserver((list) => {
     for (const { duration, detail } of list.getEntries() as GcEntry[]) {
       gcTime += duration;
@@ -41,9 +44,11 @@ export function processProbe(): MemoryProbe {
     read() {
       const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
       const now = performance.now();
-      const gcShare = Math.min(1, gcTime / Math.max(1, now - readAt));
-      gcTime = 0;
-      readAt = now;
+      if (now - countedFrom >= shortest) {
+        gcShare = Math.min(1, gcTime / (now - countedFrom));
+        gcTime = 0;
+        countedFrom = now;
+      }
       return { heapUsed, heapLimit, rss: process.memoryUsage.rss(), rssLimit: memoryLimit(), gcShare, collections };
     },
     [Symbol.dispose]: () => observer.disconnect(),
