@@ -17,10 +17,20 @@ function withdrawAll(budget: ReturnType<typeof retryBudget>): number {
   return taken;
 }
 
+/** As often as it is allowed, in each of so many seconds. */
+function withdrawFor(seconds: number, budget: ReturnType<typeof retryBudget>, clock: GateClock): number[] {
+  return Array.from({ length: seconds }, () => {
+    const taken = withdrawAll(budget);
+    clock.pass(1_000);
+    return taken;
+  });
+}
+
 test("A budget pays for its share of the requests, and not one more", () => {
   for (const [ratio, requests, retries] of [
     [0.2, 10, 2],
-    [0.29, 100, 29],
+    [0.29, 30, 8],
+    [0.07, 100, 7],
     [0.7, 10, 7],
     [0, 1_000, 0],
     [1, 3, 3],
@@ -37,11 +47,57 @@ test("A budget pays for its share of the requests, and not one more", () => {
 test("A budget allows a few repetitions a second without any request, for the whole of its window", () => {
   const clock = new GateClock();
   const budget = retryBudget({ clock, minPerSecond: 3, window: 10_000 });
-  expect(withdrawAll(budget)).toBe(30);
-  clock.pass(9_000);
-  expect(withdrawAll(budget)).toBe(0);
-  clock.pass(1_000);
-  expect(withdrawAll(budget)).toBe(30);
+  expect(withdrawFor(10, budget, clock)).toEqual([10, 10, 10, 0, 0, 0, 0, 0, 0, 0]);
+  expect(withdrawAll(budget)).toBe(10);
+});
+
+test("What a budget has saved is spent by and by, and then as evenly as it comes in", () => {
+  const clock = new GateClock();
+  const budget = retryBudget({ clock, ratio: 0.2, minPerSecond: 0 });
+  const perSecond = (withdraw: boolean): number => {
+    let taken = 0;
+    for (let request = 0; request < 500; request++) {
+      budget.deposit();
+      if (withdraw && budget.tryWithdraw()) taken++;
+      clock.pass(2);
+    }
+    return taken;
+  };
+  for (let second = 0; second < 10; second++) perSecond(false);
+  const taken = Array.from({ length: 30 }, () => perSecond(true));
+  expect(taken[0]).toBeGreaterThan(200); // what goes wrong for a moment only can be made good
+  expect(taken[0]).toBeLessThan(260);
+  for (const later of taken.slice(10)) expect(Math.abs(later - 100)).toBeLessThan(3);
+});
+
+test("A budget never pays for more than its share of any window, for any traffic", () => {
+  const step = fc.record({ requests: fc.nat({ max: 60 }), wanted: fc.nat({ max: 60 }), pass: fc.nat({ max: 900 }) });
+  const options = { ratio: fc.constantFrom(0, 0.1, 0.2, 1), minPerSecond: fc.constantFrom(0, 1, 10) };
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), fc.record(options), (steps, { ratio, minPerSecond }) => {
+      const clock = new GateClock();
+      const window = 1_000;
+      const budget = retryBudget({ clock, ratio, minPerSecond, window });
+      const log: { readonly tick: number; readonly requests: number; readonly retries: number }[] = [];
+      for (const { requests, wanted, pass } of steps) {
+        clock.pass(pass);
+        for (let request = 0; request < requests; request++) budget.deposit();
+        let retries = 0;
+        while (retries < wanted && budget.tryWithdraw()) retries++;
+        log.push({ tick: Math.floor((clock.now() * 10) / window), requests, retries });
+        const tick = log.at(-1)?.tick ?? 0;
+        const recent = log.filter((entry) => entry.tick > tick - 10);
+        const sum = (of: "requests" | "retries"): number => recent.reduce((all, entry) => all + entry[of], 0);
+        const share = ratio * sum("requests") + minPerSecond;
+        if (retries > 0) expect(sum("retries")).toBeLessThanOrEqual(share + 1e-6);
+        if (retries < wanted && share - sum("retries") >= 1) {
+          const now = recent.filter((entry) => entry.tick === tick).reduce((all, entry) => all + entry.retries, 0);
+          expect(now).toBeGreaterThanOrEqual(10); // it refuses only what would be more than a tenth of a window may have
+        }
+      }
+    }),
+    { numRuns: propertyRuns(300) },
+  );
 });
 
 test("A budget forgets requests that are older than its window, however long nobody looked", () => {

@@ -42,9 +42,13 @@ export interface RetryBudgetOptions {
 
 /**
  * Makes a budget for repetitions: one may be made if all of the last `window`, with it, are at most `ratio` of the requests
- * of that time plus `minPerSecond` for each of its seconds. Retries, hedges and failovers that share one budget are together within it, so at full failure the load
- * grows by `ratio` and not by the number of attempts. Synchronous, without timers; as in Finagle's `RetryBudget` and
- * Envoy's `retry_budget`.
+ * of that time plus `minPerSecond` for each of its seconds. What was saved is spent by and by: in each tenth of the window
+ * a quarter of what is left, or an even share of all if that is more, and 10 in any case. So a failure that goes on is no
+ * wave of repetitions once per window.
+ *
+ * Retries, hedges and failovers that share one budget are together within it, so at full failure the load grows by `ratio`
+ * and not by the number of attempts. Synchronous, without timers; as in Finagle's `RetryBudget` and Envoy's
+ * `retry_budget`.
  *
  * @throws TypeError or RangeError for an option that is none
  * @example
@@ -100,6 +104,12 @@ const request = 0;
 const retry = 1;
 const refusal = 2;
 
+const tenths = 10;
+/** What is left is divided by this. */
+const quarter = 4;
+/** Repetitions that one tenth of a window may have however few there are for all of it. */
+const least = 10;
+
 class WindowedBudget implements RetryBudget {
   readonly #ratio: number;
   readonly #reserve: number;
@@ -119,7 +129,7 @@ class WindowedBudget implements RetryBudget {
     }
     this.#reserve = (minPerSecond * window) / 1_000 + 1e-9; // 29% of 100 must be 29, whatever floating point makes of it
     this.#clock = clock;
-    this.#counts = new RollingCounts(window, 10, 3);
+    this.#counts = new RollingCounts(window, tenths, 3);
   }
 
   deposit(): void {
@@ -129,7 +139,7 @@ class WindowedBudget implements RetryBudget {
 
   tryWithdraw(): boolean {
     this.#counts.advance(this.#clock.now());
-    const isAllowed = this.#balance >= 1;
+    const isAllowed = this.#available >= 1;
     this.#counts.add(isAllowed ? retry : refusal);
     return isAllowed;
   }
@@ -141,11 +151,16 @@ class WindowedBudget implements RetryBudget {
       requests: counts.total(request),
       retries: counts.total(retry),
       refused: counts.total(refusal),
-      available: Math.max(0, Math.floor(this.#balance)),
+      available: Math.max(0, Math.floor(this.#available)),
     };
   }
 
-  get #balance(): number {
-    return this.#reserve + this.#ratio * this.#counts.total(request) - this.#counts.total(retry);
+  /** How many may be made now: what is left for the window, and what of it for the present tenth. */
+  get #available(): number {
+    const counts = this.#counts;
+    const all = this.#reserve + this.#ratio * counts.total(request);
+    const left = all - counts.total(retry);
+    const now = counts.latest(retry);
+    return Math.min(left, Math.max(least, (left + now) / quarter, all / tenths) - now);
   }
 }

@@ -43,6 +43,11 @@ export class RollingCounts {
     return this.#counts[kind] as number; // as above
   }
 
+  /** Of the bucket that counts go to now: what happened within the last `window / buckets` at most. */
+  latest(kind: number): number {
+    return this.#counts[this.#at + kind] as number; // as above
+  }
+
   clear(): void {
     this.#counts.fill(0);
   }
