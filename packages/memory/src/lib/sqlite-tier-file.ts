@@ -1,7 +1,7 @@
 // The file of a disk tier: one table, in the order in which it will be forgotten, and the statements on it.
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import { endOfPrefix } from "./sqlite-tier-key.ts";
+import { endOfPrefix } from "./tier-key.ts";
 
 /** Bytes of a page of the file: the unit of its growth. */
 export const pageBytes = 4_096;

@@ -4,7 +4,6 @@ import type { SqliteTierBatch } from "./sqlite-tier-batch.ts";
 import { SqliteTierDoubt } from "./sqlite-tier-doubt.ts";
 import { isDamage } from "./sqlite-tier-failure.ts";
 import type { Row, SqliteTierFile } from "./sqlite-tier-file.ts";
-import { isStorable } from "./sqlite-tier-key.ts";
 import {
   isReplaced,
   type OpenSettings,
@@ -15,6 +14,7 @@ import {
 import type { SqliteTierStats } from "./sqlite-tier-options.ts";
 import type { SqliteTierSettings } from "./sqlite-tier-settings.ts";
 import { SqliteTierUpkeep } from "./sqlite-tier-upkeep.ts";
+import { isStorable } from "./tier-key.ts";
 
 /** Milliseconds without a further try when the file could not be written to: each may block for `busyTimeout`. */
 const pause = 1_000;

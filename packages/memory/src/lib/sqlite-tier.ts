@@ -4,11 +4,11 @@ import { abortable, ClosedError } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
 import { SqliteTierBatch, weightOf } from "./sqlite-tier-batch.ts";
 import { checksum, type Row } from "./sqlite-tier-file.ts";
-import { isStorable, storablePrefix } from "./sqlite-tier-key.ts";
 import type { SqliteTier, SqliteTierOptions, SqliteTierStats } from "./sqlite-tier-options.ts";
 import { checkSqliteTierOptions, type SqliteTierSettings } from "./sqlite-tier-settings.ts";
 import { SqliteTierStore } from "./sqlite-tier-store.ts";
 import type { Sealed, TierOptions } from "./tier.ts";
+import { isStorable, storablePrefix } from "./tier-key.ts";
 
 /**
  * A {@link Tier} in one file, on `node:sqlite`. Reads are synchronous and cost some 10 microseconds; they see everything

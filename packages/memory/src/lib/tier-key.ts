@@ -1,4 +1,4 @@
-// Keys as SQLite compares them: by the bytes of their UTF-8.
+// Keys as stores compare them: by the bytes of their UTF-8.
 
 /** Whether a key can be stored: a half of a surrogate pair has no UTF-8. */
 export function isStorable(key: string): boolean {
