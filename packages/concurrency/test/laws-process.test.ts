@@ -5,9 +5,16 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { runModule } from "./support/run-module.ts";
 
+const flags = ["--expose-gc", "--conditions=@proj/source", "--no-warnings=ExperimentalWarning"];
+
+test("whatever is imported for the first time within a request keeps nothing of it", async () => {
+  const program = join(import.meta.dirname, "late-imports.ts");
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, program]);
+  expect({ stderr, kept: JSON.parse(stdout) }).toEqual({ stderr: "", kept: [] });
+});
+
 test("operations of every primitive on one signal leave one native listener at most, and no memory, nor do waits that are given up", async () => {
   const program = join(import.meta.dirname, "laws-memory.ts");
-  const flags = ["--expose-gc", "--conditions=@proj/source", "--no-warnings=ExperimentalWarning"];
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, program]);
   expect(stderr).toBe("");
   const { most, left, retained } = JSON.parse(stdout) as Record<string, number>;

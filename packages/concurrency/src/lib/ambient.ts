@@ -13,6 +13,12 @@ export const rootNode = new ContextNode({
   isRoot: true,
 });
 
+/**
+ * Runs something outside of any context: what lives long must not hold on to whoever needed it first. Taken here, since
+ * this module is the first to be there: a later one may be imported within the context of a user.
+ */
+export const outside = AsyncLocalStorage.snapshot();
+
 /** The context of the running code; outside any, a root that never ends. */
 export function currentNode(): ContextNode {
   return ambient.getStore() ?? rootNode;

@@ -1,6 +1,6 @@
 // The scheduler: one queue for all threads, and the decisions who gets what, when a thread comes and when it goes.
 import type { Transferable } from "node:worker_threads";
-import { currentNode } from "./ambient.ts";
+import { currentNode, outside } from "./ambient.ts";
 import { checkDuration, describe } from "./check.ts";
 import type { Timer } from "./clock.ts";
 import { ClosedError } from "./closed-error.ts";
@@ -13,7 +13,7 @@ import { leastLoaded, takeBack } from "./workers-balance.ts";
 import { WorkersCounts } from "./workers-counts.ts";
 import { WorkerStartError } from "./workers-errors.ts";
 import { Job, type JobOwner } from "./workers-job.ts";
-import { type OpenThread, outside } from "./workers-port.ts";
+import type { OpenThread } from "./workers-port.ts";
 import { JobQueue } from "./workers-queue.ts";
 import type { WorkersSettings } from "./workers-settings.ts";
 import { Thread } from "./workers-thread.ts";

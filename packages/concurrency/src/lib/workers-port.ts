@@ -1,5 +1,4 @@
 // Starts real threads, behind a port small enough to be put in the place of.
-import { AsyncLocalStorage } from "node:async_hooks";
 import { type ResourceLimits, type Transferable, Worker } from "node:worker_threads";
 import type { ThreadMessage, ThreadStart } from "./worker-protocol.ts";
 
@@ -40,9 +39,6 @@ const host = import.meta.url.endsWith(".ts")
 // Not a file as the entry: a process that was started with --input-type or --eval hands these on to its threads, and
 // then a thread refuses files.
 const entry = `import(${JSON.stringify(host)}).then(({ hostWorker }) => hostWorker())`;
-
-/** Runs something outside of any context: what lives as long as a thread must not hold on to whoever needed it first. */
-export const outside = AsyncLocalStorage.snapshot();
 
 export function threadOpener(options: ThreadOptions): OpenThread {
   return (start, listener, name) => new WorkerPort(start, listener, name, options);
