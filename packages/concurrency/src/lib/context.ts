@@ -42,7 +42,8 @@ export interface OwnedContext extends Context, Disposable {
   cancel(cause?: unknown): void;
   /**
    * Lets go of its timer and its links without ending it: from now on only `cancel` does. For work that is done while its
-   * result lives on with the signal, as a response whose body is still to be read.
+   * result lives on with the signal, as a response whose body is still to be read. An end above that nobody has heard of
+   * by then counts no more.
    */
   release(): void;
 }
@@ -56,7 +57,9 @@ export type Task<T> = (context: Context) => T | PromiseLike<T>;
  * A context is an immutable node in a tree. Cancelling one cancels all below it, parents before children, each with the
  * same cause; a deadline is never later than the one above. It costs one small object until somebody reads its `signal`
  * or waits for it: no `AbortController`, no timer and no link to its parent before that, so a context that is dropped
- * without being disposed is collected like any other object. Timers do not keep the process alive.
+ * without being disposed is collected like any other object. One whose `signal` was read stays until it is disposed,
+ * released or cancelled, or what is above it ends: the signal may have listeners, and nobody can tell. Timers do not keep
+ * the process alive.
  *
  * @example
  * ```ts
