@@ -1,5 +1,6 @@
 // The calls that the policies are given.
 import type { Clock, Context } from "@proj/concurrency";
+import { budgetIn, type RetryBudget } from "./budget.ts";
 import type { Call, OutcomeKind } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Tokens } from "./gates.ts";
@@ -32,6 +33,8 @@ export class CallRecord implements Call {
   /** Of the gates that it has passed. */
   outerTokens: Tokens | undefined;
   innerTokens: Tokens | undefined;
+  /** Whether a budget has counted it as a request. */
+  isCounted = false;
   /** The endpoints that all attempts of the call have been sent to, by id; only where there is a choice. */
   tried: string[] | undefined;
   /** When the frames outside of it will have ended it. */
@@ -70,6 +73,14 @@ export class CallRecord implements Call {
   }
 }
 
+/** Pays a call into the budget that counts in `context`, once, however many policies have it. */
+export function countRequest(call: Call, context: Context, own: RetryBudget | undefined): void {
+  const budget = budgetIn(context, own);
+  if (budget === undefined || (call instanceof CallRecord && call.isCounted)) return;
+  budget.deposit();
+  if (call instanceof CallRecord) call.isCounted = true;
+}
+
 /** The same call as another attempt, in another context; it starts now and on no endpoint. */
 export function forkCall(call: Call, attempt: number, context: Context = call.context): CallRecord {
   return copyCall(call, attempt, context, call.clock.now(), undefined);
@@ -90,6 +101,7 @@ function copyCall(
   const { name, key, idempotent, priority, clock } = call;
   const copy = new CallRecord(name, context, key, idempotent, priority, attempt, clock, startedAt, endpoint);
   if (call instanceof CallRecord) {
+    copy.isCounted = call.isCounted;
     copy.tried = call.tried;
     copy.until = call.until;
   }

@@ -3,9 +3,9 @@
 import { Context, type OwnedContext, sleep } from "@proj/concurrency";
 import { Alarm } from "./alarm.ts";
 import { keepAttemptErrors } from "./attempt-errors.ts";
-import { budgetIn, repeatedAbove } from "./budget.ts";
+import { repeatedAbove } from "./budget.ts";
 import type { ResilientTask } from "./call.ts";
-import { type CallRecord, forkCall } from "./call-record.ts";
+import { type CallRecord, countRequest, forkCall } from "./call-record.ts";
 import { CallTimeoutError } from "./call-timeout-error.ts";
 import { type Classify, classify } from "./classify.ts";
 import { isAbort } from "./classify-error.ts";
@@ -82,7 +82,7 @@ export class Frame implements Layer {
     try {
       if (this.#total !== undefined) call.deadline = call.startedAt + this.#total.timeoutFor(call);
       call.outerTokens = this.#outer.enter(call);
-      if (this.#retry !== undefined) budgetIn(call.above, this.#retry.budget)?.deposit();
+      if (this.#retry !== undefined) countRequest(call, call.above, this.#retry.budget);
       call.innerTokens = this.#inner.enter(call);
     } catch (error) {
       turnAway(call, error);

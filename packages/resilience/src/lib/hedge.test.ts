@@ -268,6 +268,31 @@ test("Extra attempts are at most 5% of the calls, however slow they are", async 
   expect(attempts).toBeGreaterThan(2_000);
 });
 
+test("A budget counts each request once, whether there is a hedge, a retry or both", async () => {
+  const parts = (budget: ReturnType<typeof retryBudget>) => ({
+    hedge: hedge({ after: 1_000, budget }),
+    retry: retry({ attempts: 3, backoff: constant(0), budget }),
+  });
+  for (const names of [["hedge"], ["retry"], ["retry", "hedge"]] as const) {
+    const budget = retryBudget();
+    const policies = parts(budget);
+    const call = compose({ idempotent: true }, ...names.map((name) => policies[name]));
+    let fails = 3;
+    for (let request = 0; request < 10; request++) {
+      await call(async () => (fails-- > 0 ? Promise.reject(new Error("busy")) : "done")).catch(() => {});
+      await call(async () => "done", { idempotent: false });
+    }
+    expect([names, budget.stats().requests]).toEqual([names, 20]);
+  }
+});
+
+test("A hedge within a repetition counts as no request", async () => {
+  const budget = retryBudget();
+  using repetition = Context.derive({ values: [repeatedAbove.of(true)] });
+  await compose({ idempotent: true }, hedge({ after: 1_000, budget }))(async () => "done", { signal: repetition });
+  expect(budget.stats().requests).toBe(0);
+});
+
 test("Extra attempts are paid from the budget that retries have as well, and from that of the call tree", async () => {
   const budget = retryBudget({ minPerSecond: 0.1, window: 10_000 });
   const { clock, attempts, call, policy } = hedged({ budget });

@@ -5,6 +5,7 @@ import { keepAttemptErrors } from "./attempt-errors.ts";
 import type { Breaker } from "./breaker.ts";
 import { budgetIn, type RetryBudget, repeatedAbove } from "./budget.ts";
 import type { Call } from "./call.ts";
+import { countRequest } from "./call-record.ts";
 import { checkObject } from "./check-object.ts";
 import { isRejection } from "./classify-error.ts";
 import { discard } from "./discard.ts";
@@ -22,8 +23,8 @@ export interface HedgeOptions {
   /** Extra attempts per call on average, from 0 to `max`; unused ones add up to ten. Default: 0.05. */
   readonly ratio?: number | undefined;
   /**
-   * What extra attempts are paid from as well, unless the context has a budget: that of the retry, which is who deposits.
-   * Default: none.
+   * What extra attempts are paid from as well, unless the context has a budget. One that a retry has, too, counts each
+   * request once. Default: none.
    */
   readonly budget?: RetryBudget | undefined;
   /**
@@ -151,8 +152,9 @@ class Hedge implements HedgePolicy {
   }
 
   run<T>(call: Call, next: Next<T>): Promise<T> {
-    if (!call.idempotent || this.#max === 0 || call.context.get(repeatedAbove) === true) return next(call);
-    return this.#race(call, next);
+    if (call.context.get(repeatedAbove) === true) return next(call);
+    countRequest(call, call.context, this.#budget);
+    return call.idempotent && this.#max > 0 ? this.#race(call, next) : next(call);
   }
 
   stats(): ComponentStats {
