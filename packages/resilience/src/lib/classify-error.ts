@@ -27,6 +27,10 @@ const codes: ReadonlyMap<unknown, Verdict> = new Map<unknown, Verdict>([
   ["ERR_INVALID_ARG_VALUE", "ignore"],
   ["ERR_INVALID_URL", "ignore"],
   ["ERR_CANCELLED", "ignore"],
+  ["ERR_IDEMPOTENCY_CONFLICT", "ignore"],
+  ["ERR_IDEMPOTENCY_CRASHED", "ignore"],
+  ["ERR_IDEMPOTENCY_LOST", "ignore"],
+  ["ERR_IDEMPOTENCY_MISMATCH", "ignore"],
 ]);
 
 /** Codes that a connection can also fail with later: only the step that failed tells. */

@@ -3,6 +3,12 @@ import { expect, test } from "vitest";
 import { CallRecord } from "./call-record.ts";
 import { CircuitOpenError } from "./circuit-open-error.ts";
 import { classify } from "./classify.ts";
+import {
+  IdempotencyConflictError,
+  IdempotencyCrashedError,
+  IdempotencyLostError,
+  IdempotencyMismatchError,
+} from "./idempotency-errors.ts";
 import { NoEndpointError } from "./no-endpoint-error.ts";
 import { OverloadedError } from "./overloaded-error.ts";
 
@@ -99,6 +105,16 @@ test.each([
   ],
 ])("classify() of the error %s", (_, error, verdict) => {
   expect(classify(error)).toEqual(verdict);
+});
+
+test("what an idempotency guard refuses tells nothing of the dependency, and trips no breaker", () => {
+  const errors = [
+    new IdempotencyConflictError("order-1"),
+    new IdempotencyCrashedError("order-1", "run-1"),
+    new IdempotencyLostError("order-1", { cause: new Error("too late") }),
+    new IdempotencyMismatchError("order-1"),
+  ];
+  for (const error of errors) expect([error.code, classify(error, undefined)]).toEqual([error.code, "ignore"]);
 });
 
 test("rejections by policies tell nothing of the dependency, and when to come back", () => {
