@@ -12,7 +12,12 @@ export type {
 } from "./lib/cache-options.ts";
 export type { EvictionPolicy, PolicyName } from "./lib/cache-policy.ts";
 export type { CacheEvent } from "./lib/cache-removals.ts";
+export { type CacheHealth, type CacheService, cacheService } from "./lib/cache-service.ts";
 export { estimateBytes } from "./lib/cache-weight.ts";
+export { bytesCodec } from "./lib/codec-bytes.ts";
+export { type CompressedOptions, type Compression, compressed, type Lz4 } from "./lib/codec-compressed.ts";
+export { jsonCodec } from "./lib/codec-json.ts";
+export { v8Codec } from "./lib/codec-v8.ts";
 export { type MemoryEvent, memoryChannel } from "./lib/events.ts";
 export { Interner, type InternerOptions, type InternerStats } from "./lib/interner.ts";
 export {
@@ -47,4 +52,17 @@ export type {
   Tier,
   TierOptions,
 } from "./lib/tier.ts";
+export { type TieredCache, type TieredStats, tiered } from "./lib/tiered.ts";
+export type { TierBreakerOptions, TierState } from "./lib/tiered-breaker.ts";
+export type { TieredCounts, TieredEvent } from "./lib/tiered-events.ts";
+export type { TieredLeaseOptions } from "./lib/tiered-lease.ts";
+export type { TierStats } from "./lib/tiered-link.ts";
+export type { BatchLoad, BatchLoadContext, LoadContext, LoadControls } from "./lib/tiered-load.ts";
+export type {
+  TieredEntryOptions,
+  TieredMemoryOptions,
+  TieredOptions,
+  TieredReadOptions,
+} from "./lib/tiered-options.ts";
+export type { WarmOptions, WarmReport } from "./lib/tiered-warm.ts";
 export { WeakCache, type WeakCacheOptions, type WeakCacheStats } from "./lib/weak-cache.ts";

@@ -1,0 +1,326 @@
+// What reads and writes of a cache in tiers share: its memory, what it knows of other processes, and the ways down.
+import { ClosedError } from "@proj/concurrency";
+import { describe } from "@proj/concurrency/options";
+import { Cache } from "./cache.ts";
+import { estimateBytes } from "./cache-weight.ts";
+import type { Invalidation, Sealed } from "./tier.ts";
+import { Announcer } from "./tiered-announcer.ts";
+import { type TagSeen, TieredEntry, tagsOf } from "./tiered-entry.ts";
+import { type TieredCounts, tellTiered } from "./tiered-events.ts";
+import { type Fill, Fills } from "./tiered-fills.ts";
+import { TierLink } from "./tiered-link.ts";
+import type { TieredSettings } from "./tiered-options.ts";
+import { type Found, Stack } from "./tiered-stack.ts";
+import { Tags } from "./tiered-tags.ts";
+
+/** How an entry in memory may be used. `"doubtful"`: only when the tiers below have nothing else to say. */
+export type EntryState = "fresh" | "eager" | "stale" | "doubtful" | "dead";
+
+/** What a value is stored with. */
+export interface StoreOptions {
+  readonly ttl: number;
+  readonly tags: readonly TagSeen[] | undefined;
+  readonly isNothing?: boolean;
+}
+
+/** Milliseconds in which a key is repaired once at most where the bus also tells of loads. */
+const repairEvery = 10_000;
+
+export class Core<V> {
+  readonly settings: TieredSettings<V>;
+  readonly memory: Cache<string, TieredEntry<V>>;
+  readonly fills: Fills;
+  readonly tags: Tags;
+  readonly stack: Stack<V>;
+  readonly announcer: Announcer;
+  readonly counts: TieredCounts = {
+    hits: 0,
+    staleHits: 0,
+    misses: 0,
+    loads: 0,
+    loadFailures: 0,
+    loadMs: 0,
+    refreshes: 0,
+    cancelledFills: 0,
+    encodeFailures: 0,
+    invalidations: 0,
+  };
+  /** Entries with another one are in doubt; not a number while messages of other processes are lost. */
+  epoch = 0;
+  isClosed = false;
+  #generation = 0;
+  #lostAt = 0;
+  #lastStamp = 0;
+  readonly #background = new Set<Promise<unknown>>();
+  readonly #repaired = new Map<string, number>();
+  readonly #onInvalidated = new Set<(matches: (key: string) => boolean, keys?: readonly string[]) => void>();
+
+  constructor(settings: TieredSettings<V>, action: string) {
+    const { clock, random, softTimeout: timeout, breaker, maxPending, name } = settings;
+    this.settings = settings;
+    const { weigh, ...l1 } = settings.l1;
+    this.memory = new Cache({
+      ...l1,
+      clock,
+      weigh:
+        l1.maxBytes === undefined
+          ? undefined
+          : ({ value }, key) => entryBytes + (weigh === undefined ? estimateBytes(key, value) : weigh(value, key)),
+    });
+    this.fills = new Fills(clock);
+    const epoch = () => this.#generation;
+    const linkSettings = {
+      clock,
+      random,
+      timeout,
+      breaker,
+      maxPending,
+      epoch,
+      onReplayed: (keys: readonly string[], prefixes: readonly string[]) => this.#replayed(keys, prefixes),
+      onEvent: (kind: "tier-failed" | "breaker-opened" | "breaker-closed", tier: string, error?: unknown) =>
+        tellTiered(() => ({ kind, cache: name, tier, error })),
+    };
+    const links = settings.tiers.map((tier) => new TierLink(tier, linkSettings, action));
+    this.tags = new Tags({
+      clock,
+      random,
+      links,
+      isTold: settings.bus !== undefined,
+      timeout,
+      epoch: () => this.epoch,
+      nextSeq: () => ++this.fills.seq,
+      oldest: () => this.fills.oldest,
+      used: () => this.#usedTags(),
+    });
+    this.stack = new Stack<V>({
+      clock,
+      links,
+      tags: this.tags,
+      codec: settings.codec,
+      timeout,
+      epoch: () => this.epoch,
+      refreshAt: (freshUntil, life) => this.refreshAt(freshUntil, life),
+      onRefused: (tier, key) => tellTiered(() => ({ kind: "payload-refused", cache: name, tier, key })),
+    });
+    this.announcer = new Announcer(settings.bus, {
+      clock,
+      timeout,
+      maxPending,
+      invalidated: (what) => this.#told(what),
+      lost: () => this.#lost(),
+      restored: () => this.#restored(),
+      onEvent: (kind, error) => tellTiered(() => ({ kind, cache: name, error })),
+    });
+  }
+
+  get hasTiers(): boolean {
+    return this.stack.links.length > 0;
+  }
+
+  /** @throws ClosedError, or TypeError for what is no key */
+  check(action: string, key: unknown): void {
+    if (this.isClosed) throw new ClosedError("a tiered cache");
+    if (typeof key !== "string") throw new TypeError(`Cannot ${action}: key must be a string, got ${describe(key)}`);
+  }
+
+  /** Calls back for each invalidation, from wherever it comes: what is under way for these keys is of before it. */
+  onInvalidated(callback: (matches: (key: string) => boolean, keys?: readonly string[]) => void): void {
+    this.#onInvalidated.add(callback);
+  }
+
+  state(entry: TieredEntry<V>, now: number): EntryState {
+    const tags = tagsOf(entry);
+    if (tags === "invalid" || now >= entry.staleUntil) return "dead";
+    if (entry.epoch !== this.epoch) return this.#stateInDoubt(entry, now);
+    if (tags === "expired" || now >= entry.freshUntil) return entry.staleUntil > entry.freshUntil ? "stale" : "dead";
+    return now < entry.refreshAt ? "fresh" : "eager";
+  }
+
+  refreshAt(freshUntil: number, life: number): number {
+    const { eagerAt } = this.settings;
+    return eagerAt === 1 ? freshUntil : freshUntil - life * (1 - eagerAt);
+  }
+
+  /** A new entry; `undefined` if it would not live. */
+  entry(value: V | undefined, { ttl, tags, isNothing = false }: StoreOptions): TieredEntry<V> | undefined {
+    if (!(ttl > 0)) return undefined;
+    const { clock, staleFor } = this.settings;
+    const now = clock.now();
+    return new TieredEntry({
+      value,
+      isNothing,
+      freshUntil: now + ttl,
+      staleUntil: now + ttl + staleFor,
+      refreshAt: this.refreshAt(now + ttl, ttl),
+      epoch: this.epoch,
+      stamp: this.#stamp(),
+      tags: tags === undefined || tags.length === 0 ? undefined : tags,
+    });
+  }
+
+  keep(key: string, entry: TieredEntry<V>): void {
+    if (this.isClosed) return;
+    const ttl = Math.max(0, entry.staleUntil - this.settings.clock.now());
+    if (ttl > 0) this.memory.set(key, entry, { ttl });
+  }
+
+  /** What was found below comes into memory and the tiers above, unless it is no longer wanted. */
+  adopt(fill: Fill, { entry, sealed, level }: Found<V>): void {
+    if (fill.cancelledAt !== 0) {
+      this.counts.cancelledFills++;
+      return;
+    }
+    this.keep(fill.key, entry);
+    if (level > 0) this.fillTiers(fill.key, sealed, fill, level);
+  }
+
+  /** Writes what was found or loaded to the first tiers, in the background; resolves when that is done. */
+  fillTiers(key: string, sealed: Sealed, token: object, levels = this.stack.links.length): Promise<void> {
+    const fill = this.fills.begin(key); // in the same turn as the one before is still good
+    return this.background(this.#fillTiers(fill, sealed, token, levels));
+  }
+
+  /** As a tier keeps it, if the codec can write it. */
+  trySeal(key: string, entry: TieredEntry<V>): Sealed | undefined {
+    try {
+      const payload = entry.isNothing ? nothing : this.stack.encode(entry.value as V); // it is a value
+      return this.stack.seal(entry, payload);
+    } catch (error) {
+      this.counts.encodeFailures++;
+      tellTiered(() => ({ kind: "encode-failed", cache: this.settings.name, key, error }));
+      return undefined;
+    }
+  }
+
+  /** When what it stands for was invalidated, see {@link Fill.seq}; 0 if it was not. */
+  invalidatedAt(fill: Fill, tags: readonly TagSeen[] | undefined): number {
+    if (fill.cancelledAt !== 0) return fill.cancelledAt;
+    let at = 0;
+    for (const { record } of tags ?? []) if (record.changedAt > fill.seq) at = Math.max(at, record.changedAt);
+    return at;
+  }
+
+  /** Forgets keys here: nothing that is under way may bring back what they were. */
+  drop(keys: readonly string[], isRemote: boolean): string[] {
+    const doubtful: string[] = [];
+    for (const key of keys) {
+      if (this.fills.cancel(key, isRemote)) doubtful.push(key);
+      this.memory.delete(key);
+    }
+    for (const callback of this.#onInvalidated) callback((key) => keys.includes(key), keys);
+    this.counts.invalidations += keys.length;
+    return doubtful;
+  }
+
+  /** The same for a prefix or an expression; tells how many were in memory. */
+  dropWhere(match: string | RegExp, isRemote: boolean): { readonly count: number; readonly doubtful: string[] } {
+    const matches = (key: string) => {
+      if (typeof match === "string") return key.startsWith(match);
+      match.lastIndex = 0;
+      return match.test(key);
+    };
+    const doubtful = this.fills.cancelWhere(matches, isRemote);
+    const count = this.memory.clear(match);
+    for (const callback of this.#onInvalidated) callback(matches);
+    this.counts.invalidations++;
+    return { count, doubtful };
+  }
+
+  /** Goes on in the background; {@link drain} waits for it. */
+  background<T>(work: Promise<T>): Promise<T> {
+    this.#background.add(work);
+    const forget = () => this.#background.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+
+  async drain(): Promise<void> {
+    while (this.#background.size > 0) await Promise.allSettled(this.#background);
+  }
+
+  #stateInDoubt(entry: TieredEntry<V>, now: number): EntryState {
+    if (!this.hasTiers && !this.announcer.isLost) return "dead"; // nobody can say
+    if (!this.announcer.isLost) return "doubtful";
+    const freshUntil = Math.min(entry.freshUntil, this.#lostAt);
+    if (now < freshUntil + (entry.staleUntil - entry.freshUntil)) return "stale";
+    return this.hasTiers ? "doubtful" : "dead";
+  }
+
+  async #fillTiers(fill: Fill, sealed: Sealed, token: object, levels: number): Promise<void> {
+    try {
+      await Promise.all(this.stack.links.slice(0, levels).map((link) => link.write(fill.key, sealed, token)));
+    } finally {
+      this.fills.end(fill, fill.cancelledAt === 0);
+    }
+    // Somebody wrote or deleted the key meanwhile, and nobody knows which came last.
+    if (fill.isRemote) await this.#repair([fill.key]);
+  }
+
+  async #repair(keys: readonly string[]): Promise<void> {
+    const now = this.settings.clock.now();
+    const due = this.settings.bus?.echoes ? keys.filter((key) => this.#mayRepair(key, now)) : keys;
+    if (due.length === 0) return;
+    this.drop(due, false);
+    await Promise.all(this.stack.links.map((link) => link.remove(due)));
+    await this.announcer.publish({ keys: due });
+  }
+
+  /** Where loads are told as writes are, processes that load at the same time would repair one another for ever. */
+  #mayRepair(key: string, now: number): boolean {
+    for (const [old, at] of this.#repaired) {
+      if (at + repairEvery > now) break;
+      this.#repaired.delete(old);
+    }
+    if (this.#repaired.has(key)) return false;
+    this.#repaired.set(key, now);
+    return true;
+  }
+
+  #told({ keys = [], prefix, tags = {} }: Invalidation): void {
+    const doubtful: string[] = [];
+    if (keys.length > 0) {
+      const set = new Set(keys);
+      for (const link of this.stack.links) link.overtaken((key) => set.has(key));
+      doubtful.push(...this.drop(keys, true));
+    }
+    if (prefix !== undefined) {
+      for (const link of this.stack.links) link.overtaken((key) => key.startsWith(prefix));
+      doubtful.push(...this.dropWhere(prefix, true).doubtful);
+    }
+    for (const [tag, version] of Object.entries(tags)) this.tags.told(tag, version);
+    if (doubtful.length > 0 && this.hasTiers) void this.background(this.#repair(doubtful));
+  }
+
+  #lost(): void {
+    this.#lostAt = this.settings.clock.now();
+    this.#generation++;
+    this.epoch = Number.NaN;
+  }
+
+  #restored(): void {
+    this.epoch = ++this.#generation;
+  }
+
+  /** What was written during an outage of a tier has reached it: others may have read what was there before. */
+  #replayed(keys: readonly string[], prefixes: readonly string[]): void {
+    if (keys.length > 0) void this.background(this.announcer.publish({ keys }));
+    for (const prefix of prefixes) void this.background(this.announcer.publish({ prefix }));
+  }
+
+  /** Grows with each call, also within a millisecond. */
+  #stamp(): number {
+    this.#lastStamp = Math.max(this.settings.clock.wall(), this.#lastStamp + 2 ** -10);
+    return this.#lastStamp;
+  }
+
+  #usedTags(): ReadonlySet<TagSeen["record"]> {
+    const used = new Set<TagSeen["record"]>();
+    for (const entry of this.memory.values()) for (const { record } of entry.tags ?? []) used.add(record);
+    return used;
+  }
+}
+
+const nothing = new Uint8Array(0);
+
+/** What an entry takes beside its value. */
+const entryBytes = 88;
