@@ -25,15 +25,21 @@ test("rows are written and read alike with code made for them and field by field
     fc.property(schema, fc.infiniteStream(anything), (schema, values) => {
       const ways = [generated, interpreted].map((make) => {
         const columns = Object.entries(schema).map(([name, type]) => new Column(name, type, 1));
-        const code = make(columns);
-        code.bind(columns.map(({ values }) => values));
-        return { columns, code };
+        const bind = (): void =>
+          code.bind(
+            columns.map(({ values }) => values),
+            1,
+          );
+        const code = make(columns, bind);
+        return { columns, code, bind };
       });
       for (let round = 0; round < 10; round++) {
         const row = Object.fromEntries(Object.keys(schema).map((name) => [name, values.next().value])) as Row;
-        const [made, plain] = ways.map(({ code, columns }) => {
+        const [made, plain] = ways.map(({ code, columns, bind }) => {
           try {
-            code.write(0, row);
+            code.setLength(0);
+            bind();
+            expect([code.push(row), code.length()]).toEqual([0, 1]);
             return { row: code.read(0), fields: columns.map((column) => column.read(0)) };
           } catch (error) {
             return String(error);

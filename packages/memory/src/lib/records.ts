@@ -84,41 +84,34 @@ export function records<const S extends RecordSchema>(schema: S, options: Record
 }
 
 class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
+  /** Of the code for this schema itself: one call less for each row. */
+  readonly push: (row: RecordOf<S>) => number;
   readonly #columns: readonly Column[];
   readonly #byName: ReadonlyMap<string, Column>;
   readonly #code: RowCode;
   #capacity: number;
-  #length = 0;
 
   constructor(schema: S, options: RecordsOptions) {
     const action = "create records";
-    const capacity = checkCount(action, "capacity", options.capacity ?? 64, 1);
+    this.#capacity = checkCount(action, "capacity", options.capacity ?? 64, 1);
     const types = Object.keys(fieldKinds) as FieldType[]; // the only keys it has
     this.#columns = Object.entries(schema).map(([name, type]) => {
       if (name === "__proto__") throw new TypeError(`Cannot ${action}: no field can have the name __proto__`);
-      return new Column(name, checkOneOf(action, name, type, types), capacity);
+      return new Column(name, checkOneOf(action, name, type, types), this.#capacity);
     });
     if (this.#columns.length === 0) throw new TypeError(`Cannot ${action}: the schema has no fields`);
     this.#byName = new Map(this.#columns.map((column) => [column.name, column]));
-    this.#code = rowCode(this.#columns);
-    this.#capacity = capacity;
+    this.#code = rowCode(this.#columns, () => this.#resize(Math.ceil(this.#capacity * 1.5)));
+    this.push = this.#code.push;
     this.#bind();
   }
 
   get length(): number {
-    return this.#length;
+    return this.#code.length();
   }
 
   get bytes(): number {
     return this.#columns.reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  push(row: RecordOf<S>): number {
-    const index = this.#length;
-    if (index === this.#capacity) this.#resize(Math.ceil(this.#capacity * 1.5));
-    this.#code.write(index, row);
-    this.#length = index + 1;
-    return index;
   }
 
   get(index: number): RecordOf<S> {
@@ -139,7 +132,7 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   }
 
   column<Name extends keyof S & string>(name: Name): ColumnOf<S[Name]> {
-    return this.#column(name).view(this.#length) as ColumnOf<S[Name]>; // what a column of this type gives
+    return this.#column(name).view(this.length) as ColumnOf<S[Name]>; // what a column of this type gives
   }
 
   labelOf(name: keyof S & string, text: string): number | undefined {
@@ -148,7 +141,8 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
 
   swapRemove(index: number): void {
     this.#checkRow(index);
-    const last = --this.#length;
+    const last = this.length - 1;
+    this.#code.setLength(last);
     for (const column of this.#columns) {
       column.move(last, index);
       column.truncate(last);
@@ -156,16 +150,16 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   }
 
   clear(): void {
-    this.#length = 0;
+    this.#code.setLength(0);
     for (const column of this.#columns) column.truncate(0);
   }
 
   trim(): void {
-    if (this.#capacity > this.#length) this.#resize(Math.max(1, this.#length));
+    if (this.#capacity > this.length) this.#resize(Math.max(1, this.length));
   }
 
   *[Symbol.iterator](): IterableIterator<RecordOf<S>> {
-    for (let index = 0; index < this.#length; index++) yield this.get(index);
+    for (let index = 0; index < this.length; index++) yield this.get(index);
   }
 
   #column(name: string): Column {
@@ -175,8 +169,8 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   }
 
   #checkRow(index: number): void {
-    if (Number.isInteger(index) && index >= 0 && index < this.#length) return;
-    throw new RangeError(`Cannot use record ${describe(index)}: there are ${this.#length}`);
+    if (Number.isInteger(index) && index >= 0 && index < this.length) return;
+    throw new RangeError(`Cannot use record ${describe(index)}: there are ${this.length}`);
   }
 
   #resize(capacity: number): void {
@@ -186,6 +180,9 @@ class ColumnStore<S extends RecordSchema> implements RecordStore<S> {
   }
 
   #bind(): void {
-    this.#code.bind(this.#columns.map(({ values }) => values));
+    this.#code.bind(
+      this.#columns.map(({ values }) => values),
+      this.#capacity,
+    );
   }
 }
