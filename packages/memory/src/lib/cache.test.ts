@@ -219,7 +219,7 @@ test("Cache tells each entry that leaves once, with the cause, when it is in ord
 
 test("Cache goes on when onEvict throws, and what it threw is not lost", () => {
   const thrown: (() => void)[] = [];
-  vi.spyOn(process, "nextTick").mockImplementation((callback: () => void) => void thrown.push(callback));
+  vi.spyOn(process, "nextTick").mockImplementation((callback) => void thrown.push(callback as () => void));
   const cache = new Cache<string, number>({
     max: 1,
     onEvict: () => {
