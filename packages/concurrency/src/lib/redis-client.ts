@@ -33,7 +33,7 @@ export type RedisClient = NodeRedisClient | IoRedisClient;
  * try {
  *   checkRedisClient("count visits", {} as never);
  * } catch (error) {
- *   console.log(String(error).slice(0, 60)); // prints: TypeError: Cannot count visits: client must be a client of re
+ *   console.log(String(error).split(":")[1]); // prints: Cannot count visits
  * }
  * ```
  */
