@@ -14,19 +14,12 @@ const damage = new Set([
 /** SQLITE_IOERR with what can only come from the content: a short read, a corrupt file system. */
 const damageOfReads = new Set([522, 8458]);
 
-const busy = 5;
 const full = 13;
 
 /** Whether the file must be replaced. */
 export function isDamage(error: unknown): boolean {
   const code = codeOf(error);
   return code !== undefined && (damage.has(code & 255) || damageOfReads.has(code));
-}
-
-/** Whether another process holds the file. */
-export function isBusy(error: unknown): boolean {
-  const code = codeOf(error);
-  return code !== undefined && (code & 255) === busy;
 }
 
 /** Whether the file may not grow: its own bound, or that of the disk. */

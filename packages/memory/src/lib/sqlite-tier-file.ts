@@ -147,6 +147,15 @@ export class SqliteTierFile {
     if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec("COMMIT");
   }
 
+  /** Moves what it can from the log to its place, after a failure: the log may be what cannot grow. Never throws. */
+  tidy(): void {
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch {
+      // It is tried again after the next failure.
+    }
+  }
+
   close(): void {
     this.#db.close();
   }

@@ -2,8 +2,8 @@
 import { listening, tell } from "./events.ts";
 import type { SqliteTierBatch } from "./sqlite-tier-batch.ts";
 import { SqliteTierDoubt } from "./sqlite-tier-doubt.ts";
-import { isDamage } from "./sqlite-tier-failure.ts";
-import type { Row, SqliteTierFile } from "./sqlite-tier-file.ts";
+import { isDamage, isFull } from "./sqlite-tier-failure.ts";
+import { pageBytes, type Row, type SqliteTierFile } from "./sqlite-tier-file.ts";
 import {
   isReplaced,
   type OpenSettings,
@@ -222,15 +222,13 @@ export class SqliteTierStore {
     if (this.#failure !== undefined && clock.now() < this.#failure.until) {
       throw new Error(`Cannot write to ${path}: it failed less than ${pause} ms ago`, { cause: this.#failure.error });
     }
-    let file = this.#file;
+    const file = this.#file;
     if (file !== undefined && isReplaced(path, file)) {
       this.#letGo(); // another process has found it damaged
-      file = undefined;
-    }
-    if (file !== undefined && this.#doubt.isTotal) {
+    } else if (file !== undefined && this.#doubt.isTotal) {
       this.#letGo();
       setAside(this.#open, file.inode, { reason: "out-of-date", error: undefined });
-      file = undefined;
+      this.#doubt.settle();
     }
     this.#file ??= openSqliteTierFile(this.#open);
     return this.#file;
@@ -239,13 +237,23 @@ export class SqliteTierStore {
   /** Throws, unless an empty file is a remedy. */
   #failed(error: unknown, dropped: number): void {
     const { clock, name, path } = this.#settings;
-    if (isDamage(error)) this.#replace(error);
-    if (isDamage(error) && this.#file !== undefined) return;
+    const isRemedied = (isDamage(error) || this.#isFullOfNothing(error)) && this.#replace(error);
+    if (isRemedied) return;
+    this.#file?.tidy();
     if (this.#failure === undefined || clock.now() >= this.#failure.until) {
       this.#failure = { error, until: clock.now() + pause };
       if (listening()) tell({ kind: "sqlite-tier-write-failed", name, path, error, dropped });
     }
     throw error;
+  }
+
+  /** Room was made, and there is none: the file does not know its own size. A full disk stops one that is smaller. */
+  #isFullOfNothing(error: unknown): boolean {
+    try {
+      return isFull(error) && (this.#file?.fileBytes() ?? 0) >= this.#settings.maxBytes - 16 * pageBytes;
+    } catch {
+      return true;
+    }
   }
 
   #orReplace(error: unknown): undefined {
@@ -254,17 +262,18 @@ export class SqliteTierStore {
     return undefined;
   }
 
-  /** Puts an empty file in the place of a damaged one. */
-  #replace(error: unknown): void {
+  /** Puts an empty file in the place of a damaged one. Returns whether that has succeeded. */
+  #replace(error: unknown): boolean {
     const file = this.#file;
-    if (file === undefined) return;
+    if (file === undefined) return false;
     this.#letGo();
     try {
       setAside(this.#open, file.inode, { reason: "damaged", error });
       this.#file = openSqliteTierFile(this.#open);
       this.#doubt.settle();
+      return true;
     } catch {
-      // No file for now: all are misses. The next write tries again.
+      return false; // no file for now: all are misses; the next write tries again
     }
   }
 

@@ -47,7 +47,7 @@ export class SqliteTierUpkeep {
       const [first, last] = file.ends();
       this.#oldest = (first + last) / 2;
     }
-    if (used > this.#high) this.#eviction ??= this.#schedule(this.#onEviction, 0);
+    if (used > this.#high) this.#eviction ??= this.#schedule(this.#onEviction, 1);
   }
 
   /** Deletes at once what stands in the way of so many bytes. */
@@ -81,7 +81,7 @@ export class SqliteTierUpkeep {
     this.#maintain((file) => {
       const some = this.timed((limit) => file.evict(limit));
       this.evicted += some;
-      if (some > 0 && file.usedBytes() > this.#low) this.#eviction = this.#schedule(this.#onEviction, 0);
+      if (some > 0 && file.usedBytes() > this.#low) this.#eviction = this.#schedule(this.#onEviction, 1);
     });
   };
 
@@ -96,7 +96,7 @@ export class SqliteTierUpkeep {
       this.look(file);
       more = some >= fewest || (tooLarge && file.fileBytes() > file.usedBytes());
     });
-    this.#sweep = this.#schedule(this.#onSweep, more ? 0 : this.#settings.sweepEvery);
+    this.#sweep = this.#schedule(this.#onSweep, more ? 1 : this.#settings.sweepEvery);
   };
 
   /** Not before what is under way in this process has had its turn. */
