@@ -631,7 +631,7 @@ test("Whatever servers and callers do, every request settles, and nothing is lef
   const users = balance([one.origin, two.origin], roundRobin());
   const dispatcher = make({
     timeout: 20_000,
-    attemptTimeout: 200,
+    attemptTimeout: 500,
     balance: { "http://users.internal": users },
     bulkhead: slots,
     hedge: { after: 10, ratio: 0.5 },
