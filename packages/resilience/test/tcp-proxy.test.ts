@@ -1,4 +1,6 @@
 // The TCP proxy between real sockets; its delays on a virtual clock where they are measured.
+import { once } from "node:events";
+import { connect } from "node:net";
 import { components } from "@proj/concurrency/inspect";
 import { TestClock } from "@proj/concurrency/testing";
 import { type TcpToxic, tcpProxy } from "@proj/resilience/chaos";
@@ -173,6 +175,24 @@ test("a reset comes after its time, in the midst of a body", async () => {
   expect(client.error?.code).toBe("ECONNRESET");
 });
 
+test("a reset keeps its time, whatever else is made wrong or right meanwhile", async () => {
+  await using server = await echoServer();
+  const clock = new TestClock();
+  await using proxy = await tcpProxy({ upstream: server.port, clock, toxics: [{ type: "reset", after: 100 }] });
+  using client = new TestClient(proxy.port);
+  client.socket.write("a");
+  await until(() => client.text === "a");
+  await clock.advance(60);
+  using _other = proxy.add({ type: "slow-close", delay: 1 });
+  await clock.advance(39);
+  await turns(5);
+  expect(client.error).toBeUndefined();
+  await clock.advance(1);
+  await client.closed;
+  expect(client.error?.code).toBe("ECONNRESET");
+  expect(clock.timers).toBe(0);
+});
+
 test("a half-open peer accepts, says nothing, and goes on when it is healed", async () => {
   await using server = await echoServer();
   await using proxy = await tcpProxy({ upstream: server.port, toxics: [{ type: "half-open" }] });
@@ -208,7 +228,7 @@ test("a side that does not read stops the other one, in bounded memory", async (
   let before = -1;
   while (before !== sent) {
     before = sent;
-    await turns(50);
+    await turns(20);
   }
   const [connection] = proxy.connections;
   expect(connection?.queued).toBeGreaterThanOrEqual(100_000);
@@ -281,6 +301,28 @@ test("one that is closed while it comes up again does not listen any more", asyn
   expect(client.error?.code).toBe("ECONNREFUSED");
 });
 
+test("one that waits for its port can be closed, whatever its clock does", async () => {
+  await using server = await echoServer();
+  const proxy = await tcpProxy({ upstream: server.port, clock: new TestClock() });
+  proxy.set([{ type: "down" }]);
+  await turns(5);
+  const other = await tcpProxy({ upstream: server.port, port: proxy.port });
+  proxy.clear();
+  await turns(5);
+  await proxy.close();
+  await other.close();
+  expect(proxy.stats().listening).toBe(false);
+});
+
+test("it goes from IPv6 to IPv6", async () => {
+  await using server = await tcpProxy({ upstream: 1, host: "::1" });
+  await using proxy = await tcpProxy({ upstream: server.address, host: "::1" });
+  expect([proxy.upstream, proxy.address]).toEqual([`[::1]:${server.port}`, `[::1]:${proxy.port}`]);
+  const socket = connect({ port: proxy.port, host: "::1" });
+  const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException]; // by the last one of the chain
+  expect([error.code, server.stats().unreachable]).toEqual(["ECONNRESET", 1]);
+});
+
 test("after so many bytes a connection is closed, and not one byte more gets through", async () => {
   await using server = await tcpServer((socket) => socket.end(Buffer.alloc(300_000, "x")));
   await using proxy = await tcpProxy({ upstream: server.port, toxics: [{ type: "limit", bytes: 123_456 }] });
@@ -301,13 +343,18 @@ test("what is dropped is gone, and nobody is told", async () => {
   await until(() => client.text === "found");
 });
 
-test("corruption changes one byte of a chunk", async () => {
-  await using server = await tcpServer((socket) => socket.end(Buffer.alloc(100)));
-  await using proxy = await tcpProxy({ upstream: server.port, toxics: [{ type: "corrupt", rate: 1 }], seed: 1 });
-  using client = new TestClient(proxy.port);
-  await until(() => client.ended);
-  expect(client.received.filter((byte) => byte !== 0).length).toBe(1);
-});
+test.each<readonly TcpToxic[]>([[], [{ type: "drip", bytes: 10, interval: 1 }]])(
+  "corruption changes one byte of a chunk, also of one that goes out in slices: %j",
+  async (...others) => {
+    await using server = await tcpServer((socket) => socket.end(Buffer.alloc(100)));
+    const clock = new TestClock();
+    const toxics: TcpToxic[] = [{ type: "corrupt", rate: 1 }, ...others];
+    await using proxy = await tcpProxy({ upstream: server.port, toxics, seed: 1, clock });
+    using client = new TestClient(proxy.port);
+    await untilOn(clock, () => client.ended);
+    expect(client.received.filter((byte) => byte !== 0).length).toBe(1);
+  },
+);
 
 test("a toxic acts on its share of the connections, the same ones for the same seed", async () => {
   await using server = await echoServer();

@@ -1,4 +1,7 @@
 // The UDP proxy between real sockets: which datagrams arrive, in which order.
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { TestClock } from "@proj/concurrency/testing";
 import { type UdpToxic, udpProxy } from "@proj/resilience/chaos";
 import { expect, test } from "vitest";
@@ -157,6 +160,51 @@ test("what is on its way is bounded", async () => {
   expect(proxy.sessions[0]?.upstream.overflowed).toBe(10);
 });
 
+test("empty datagrams on their way are bounded as well, and what is lost uses up no bandwidth", async () => {
+  using server = await datagrams();
+  using client = await datagrams();
+  const clock = new TestClock();
+  const toxics: UdpToxic[] = [{ type: "latency", latency: 60_000, direction: "upstream" }];
+  await using proxy = await udpProxy({ upstream: server.port, clock, toxics, buffer: 640 });
+  for (let i = 0; i < 20; i++) client.send(Buffer.alloc(0), proxy.port);
+  await until(() => proxy.sessions[0]?.upstream.received === 20);
+  expect([proxy.sessions[0]?.upstream.overflowed, clock.timers]).toEqual([10, 11]); // and one for idle clients
+
+  proxy.set([{ type: "bandwidth", bytesPerSecond: 1_000, queue: 1_000_000, direction: "upstream" }]);
+  await clock.advance(60_000);
+  using other = await datagrams();
+  for (let i = 0; i < 20; i++) other.send(Buffer.alloc(320), proxy.port);
+  await until(() => proxy.sessions.at(-1)?.upstream.received === 20);
+  await clock.advance(640);
+  other.send(Buffer.alloc(320), proxy.port);
+  await until(() => proxy.sessions.at(-1)?.upstream.received === 21);
+  await clock.advance(320);
+  expect(proxy.sessions.at(-1)?.upstream).toMatchObject({ sent: 3, overflowed: 18 });
+});
+
+test("the largest datagram and the smallest one come through", async () => {
+  using server = await datagrams({ echo: true });
+  using client = await datagrams();
+  await using proxy = await udpProxy({ upstream: server.port });
+  const largest = process.platform === "darwin" ? 9_216 : 65_507;
+  client.send(Buffer.alloc(largest, 7), proxy.port);
+  client.send(Buffer.alloc(0), proxy.port);
+  await until(() => client.received.length === 2);
+  expect(client.received).toEqual([Buffer.alloc(largest, 7), Buffer.alloc(0)]);
+});
+
+test("an IPv6 server may be written in any way", async () => {
+  const server = createSocket("udp6").bind(0, "::1");
+  await once(server, "listening");
+  server.on("message", (data, { port, address }) => server.send(data, port, address));
+  await using proxy = await udpProxy({ upstream: `[0:0:0:0:0:0:0:1]:${server.address().port}`, host: "::1" });
+  const client = createSocket("udp6");
+  client.send("there and back", proxy.port, "::1");
+  expect(String((await once(client, "message"))[0])).toBe("there and back");
+  client.close();
+  server.close();
+});
+
 test("a client that is silent for long is forgotten, and so is the oldest one when there are too many", async () => {
   using server = await datagrams({ echo: true });
   const clock = new TestClock();
@@ -199,6 +247,30 @@ test("rebinding gives clients another port, as a NAT does, and answers to the ol
   server.send("in time", server.from[1] as number);
   await until(() => client.received.length === 1);
   expect(client.received.map(String)).toEqual(["in time"]);
+});
+
+test("a client that was forgotten is not rebound", async () => {
+  using server = await datagrams({ echo: true });
+  using client = await datagrams();
+  const proxy = await udpProxy({ upstream: server.port });
+  client.send("1", proxy.port);
+  await until(() => client.received.length === 1);
+  const [session] = proxy.sessions;
+  await proxy.close();
+  const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name === "UDPWrap").length;
+  await until(() => sockets() === 2);
+  session?.rebind();
+  expect(sockets()).toBe(2);
+});
+
+test.skipIf(process.platform !== "linux")("one whose port is taken leaves no descriptor behind", async () => {
+  using taken = await datagrams();
+  const open = (): number => readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (let i = 0; i < 10; i++) {
+    await expect(udpProxy({ upstream: 1, port: taken.port })).rejects.toMatchObject({ code: "EADDRINUSE" });
+  }
+  await until(() => open() <= before);
 });
 
 test("while it is down nobody listens; then it has the same port again", async () => {

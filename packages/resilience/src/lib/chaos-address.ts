@@ -1,5 +1,5 @@
 // Where a proxy listens and leads to.
-import { isIPv6 } from "node:net";
+import { isIPv6, SocketAddress } from "node:net";
 import { checkCount, describe } from "@proj/concurrency/options";
 
 /** A host and a port; or both as `"host:port"`; or the port alone, on 127.0.0.1. */
@@ -25,6 +25,12 @@ export function parseAddress(action: string, option: string, address: ProxyAddre
 /** As people write it. */
 export function formatAddress(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** As the system writes it, which shortens IPv6 addresses. */
+export function canonical(address: string): string {
+  if (!isIPv6(address) || address.includes("%")) return address;
+  return new SocketAddress({ address, family: "ipv6" }).address;
 }
 
 export function checkPort(action: string, option: string, port: number, least = 1): number {

@@ -1,5 +1,5 @@
 // What the proxies have in common.
-import type { Clock } from "@proj/concurrency";
+import { type Clock, systemClock } from "@proj/concurrency";
 import type { ProxyAddress } from "./chaos-address.ts";
 import type { Toxic } from "./chaos-toxic.ts";
 
@@ -15,7 +15,7 @@ export interface FaultProxyOptions<T extends Toxic> {
   readonly name?: string | undefined;
   /** What is wrong from the start. Default: nothing. */
   readonly toxics?: readonly T[] | undefined;
-  /** Bytes that wait in each direction of a connection at most. Default: 1,048,576. */
+  /** Bytes that wait in each direction of a connection at most; a datagram counts as 64 at least. Default: 1,048,576. */
   readonly buffer?: number | undefined;
   /** Decides what is hit. Default: another one each time, see `seed`. */
   readonly seed?: number | undefined;
@@ -53,4 +53,9 @@ export interface FaultProxy<T extends Toxic> extends AsyncDisposable {
   stats(): Readonly<Record<string, unknown>>;
   /** Stops listening and resets what is open. Afterwards it cannot be used any more. */
   close(): Promise<void>;
+}
+
+/** Somebody else has taken the port meanwhile: so it is tried again soon, in real time, as that is when it is given back. */
+export function untilPortMayBeFree(): Promise<void> {
+  return new Promise((resolve) => systemClock.setTimeout(resolve, 20).ref());
 }

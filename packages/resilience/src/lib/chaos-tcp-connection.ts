@@ -4,7 +4,7 @@ import type { Clock, Timer } from "@proj/concurrency";
 import { formatAddress } from "./chaos-address.ts";
 import { mix } from "./chaos-random.ts";
 import { TcpLink } from "./chaos-tcp-link.ts";
-import type { TcpToxic } from "./chaos-toxic.ts";
+import type { ResetToxic, TcpToxic } from "./chaos-toxic.ts";
 import { type NumberedToxic, ofType, toxicsFor } from "./chaos-toxics.ts";
 
 /** A connection through a `tcpProxy`, as it is now. */
@@ -46,7 +46,8 @@ export class TcpConnection implements ProxyConnection {
   #upstream: TcpLink | undefined;
   #downstream: TcpLink | undefined;
   #isEnding = false;
-  #resetTimer: Timer | undefined;
+  /** By the number of the toxic: others that come and go must not put it off. */
+  readonly #resets = new Map<number, Timer>();
   #open = 1;
 
   constructor(id: number, clientSide: Socket, settings: TcpConnectionSettings) {
@@ -83,16 +84,12 @@ export class TcpConnection implements ProxyConnection {
     const { seed } = this.#settings;
     const upstream = toxicsFor(entries, "upstream", seed, this.id);
     const downstream = toxicsFor(entries, "downstream", seed, this.id);
-    this.#resetTimer?.clear();
-    const [reset] = ofType(downstream, "reset").toSorted((a, b) => (a.toxic.after ?? 0) - (b.toxic.after ?? 0));
-    if (reset !== undefined) {
-      const { after = 0 } = reset.toxic;
-      if (after === 0) {
-        this.reset();
-        return;
-      }
-      this.#resetTimer = this.#settings.clock.setTimeout(() => this.reset(), after);
+    const resets = ofType(downstream, "reset");
+    if (resets.some(({ toxic }) => (toxic.after ?? 0) === 0)) {
+      this.reset();
+      return;
     }
+    this.#resetLater(resets);
     // Nobody is behind a connection that is open on one side only, until that is over.
     const isAbandoned = ofType(upstream, "half-open").length > 0 && ofType(downstream, "half-open").length > 0;
     if (this.#serverSide === undefined && !isAbandoned) this.#connect();
@@ -103,6 +100,21 @@ export class TcpConnection implements ProxyConnection {
   reset(): void {
     reset(this.#clientSide);
     reset(this.#serverSide);
+  }
+
+  #resetLater(resets: readonly NumberedToxic<ResetToxic>[]): void {
+    for (const [id, timer] of this.#resets) {
+      if (resets.some((reset) => reset.id === id)) continue;
+      timer.clear();
+      this.#resets.delete(id);
+    }
+    for (const { id, toxic } of resets) {
+      if (this.#resets.has(id)) continue;
+      this.#resets.set(
+        id,
+        this.#settings.clock.setTimeout(() => this.reset(), toxic.after ?? 0),
+      );
+    }
   }
 
   #connect(): void {
@@ -131,7 +143,7 @@ export class TcpConnection implements ProxyConnection {
       const isOrderly = this.#isEnding || (socket.writableFinished && socket.readableEnded);
       if (hadError || !isOrderly) reset(socket === this.#clientSide ? this.#serverSide : this.#clientSide);
       if (this.#open > 0) return;
-      this.#resetTimer?.clear();
+      this.#resetLater([]);
       this.#upstream?.close();
       this.#downstream?.close();
       this.#settings.onClose(this);

@@ -19,6 +19,8 @@ interface Piece {
   readonly number: number;
   readonly at: number;
   data: Buffer | undefined;
+  /** One byte of it is another one already: it goes out in several slices. */
+  isSpoiled: boolean;
 }
 
 /** At most so much of a chunk goes out at a time where there is a bandwidth: smooth, and not a timer per byte. */
@@ -89,7 +91,7 @@ export class TcpLink {
     if (this.#isDone) return;
     const at = this.#settings.clock.now();
     if (this.#queue.length === 0) this.#freeAt = Math.max(this.#freeAt, at); // idle time is not saved up
-    this.#queue.push({ number: this.#pieces++, at, data });
+    this.#queue.push({ number: this.#pieces++, at, data, isSpoiled: false });
     this.#queued += data?.length ?? 0;
     this.#pump();
   }
@@ -123,7 +125,8 @@ export class TcpLink {
     return Number.POSITIVE_INFINITY;
   }
 
-  #write(piece: Piece, data: Buffer, now: number): void {
+  #write(piece: Piece, content: Buffer, now: number): void {
+    const data = this.#spoil(piece, content);
     const { slice, msPerByte, pause, limit, isDropping } = this.#toxics;
     const left = limit === undefined ? Number.POSITIVE_INFINITY : limit.bytes - (this.#bytes - this.#beforeLimit);
     const size = Math.min(data.length, slice, Math.max(0, left));
@@ -135,7 +138,7 @@ export class TcpLink {
     if (isDropping) this.#dropped += size;
     else if (size > 0) {
       this.#bytes += size;
-      this.#isBlocked = !this.#target.write(this.#spoil(part, piece.number));
+      this.#isBlocked = !this.#target.write(part);
     }
     if (size >= left) {
       this.close();
@@ -157,9 +160,12 @@ export class TcpLink {
     return data === undefined ? delay + closeDelay : delay;
   }
 
-  #spoil(data: Buffer, number: number): Buffer {
+  #spoil(piece: Piece, data: Buffer): Buffer {
     const { seed } = this.#settings;
-    return this.#toxics.corruptions.some((toxic) => isHit(toxic, seed, number)) ? corrupted(data, seed, number) : data;
+    const { number } = piece;
+    if (piece.isSpoiled || !this.#toxics.corruptions.some((toxic) => isHit(toxic, seed, number))) return data;
+    piece.isSpoiled = true;
+    return corrupted(data, seed, number);
   }
 }
 

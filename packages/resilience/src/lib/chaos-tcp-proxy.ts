@@ -4,7 +4,7 @@ import { type Clock, ClosedError, systemClock } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
 import { checkCount } from "@proj/concurrency/options";
 import { checkPort, formatAddress, parseAddress } from "./chaos-address.ts";
-import type { FaultProxy, FaultProxyOptions } from "./chaos-proxy.ts";
+import { type FaultProxy, type FaultProxyOptions, untilPortMayBeFree } from "./chaos-proxy.ts";
 import { freshSeed } from "./chaos-random.ts";
 import { type ProxyConnection, TcpConnection } from "./chaos-tcp-connection.ts";
 import { type TcpToxic, tcpTypes } from "./chaos-toxic.ts";
@@ -67,9 +67,6 @@ export async function tcpProxy(options: TcpProxyOptions): Promise<TcpProxy> {
   await proxy.start();
   return proxy;
 }
-
-/** Milliseconds until it is tried again to listen on a port that somebody else has taken meanwhile. */
-const retryMs = 20;
 
 class TcpFaultProxy implements TcpProxy {
   readonly protocol = "tcp";
@@ -163,7 +160,7 @@ class TcpFaultProxy implements TcpProxy {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#hangUp();
-    await this.#listening;
+    await this.#listening.catch(() => {}); // ready() tells it
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -200,7 +197,7 @@ class TcpFaultProxy implements TcpProxy {
         return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-        await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, retryMs).ref());
+        await untilPortMayBeFree();
       }
     }
   }
@@ -234,6 +231,7 @@ class TcpFaultProxy implements TcpProxy {
       if (this.#server === server) this.#server = undefined;
       throw error;
     }
+    server.on("error", () => {}); // a client that it had no descriptor for, say, is one that nobody serves
     const address = server.address();
     if (typeof address === "object" && address !== null) this.#port = address.port;
   }

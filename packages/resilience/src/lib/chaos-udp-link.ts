@@ -97,41 +97,42 @@ export class UdpLink {
   #dispatch(data: Buffer, number: number): void {
     const { clock, seed, buffer } = this.#settings;
     const { latencies, msPerByte, queue } = this.#plan;
+    const cost = costOf(data);
     let delay = latencies.length === 0 ? 0 : delayOf(latencies, seed, number);
+    let freeAt = this.#freeAt;
+    let isTooLate = false;
     if (msPerByte > 0) {
       const now = clock.now();
-      const backlog = Math.max(0, this.#freeAt - now);
-      if (backlog > queue * msPerByte) {
-        this.#counts.overflowed++;
-        return;
-      }
-      this.#freeAt = now + backlog + data.length * msPerByte;
-      delay += this.#freeAt - now;
+      const backlog = Math.max(0, freeAt - now);
+      isTooLate = backlog > queue * msPerByte;
+      freeAt = now + backlog + data.length * msPerByte;
+      delay += freeAt - now;
     }
+    if (isTooLate || (delay > 0 && this.#pending + cost > buffer)) {
+      this.#counts.overflowed++;
+      return;
+    }
+    this.#freeAt = freeAt; // what is lost has used up no bandwidth
     if (delay === 0) {
       this.#send(data, number);
       return;
     }
-    if (this.#pending + data.length > buffer) {
-      this.#counts.overflowed++;
-      return;
-    }
-    this.#pending += data.length;
+    this.#pending += cost;
     const timer = clock.setTimeout(() => {
       this.#timers.delete(timer);
-      this.#pending -= data.length;
+      this.#pending -= cost;
       this.#send(data, number);
     }, delay);
     this.#timers.add(timer);
   }
 
   #hold(data: Buffer, number: number, { gap = 3, hold = 50 }: ReorderToxic): void {
-    if (this.#pending + data.length > this.#settings.buffer) {
+    if (this.#pending + costOf(data) > this.#settings.buffer) {
       this.#counts.overflowed++;
       return;
     }
     this.#counts.reordered++;
-    this.#pending += data.length;
+    this.#pending += costOf(data);
     const held: Held = { number, data, left: gap, timer: undefined };
     this.#held.add(held);
     held.timer = this.#settings.clock.setTimeout(() => this.#release(held), hold);
@@ -140,7 +141,7 @@ export class UdpLink {
   #release(held: Held): void {
     if (!this.#held.delete(held)) return;
     held.timer?.clear();
-    this.#pending -= held.data.length;
+    this.#pending -= costOf(held.data);
     this.#dispatch(held.data, held.number);
   }
 
@@ -150,6 +151,11 @@ export class UdpLink {
     this.#settings.send(data);
     for (const held of this.#held) if (held.number < number && --held.left === 0) this.#release(held);
   }
+}
+
+/** What a datagram takes of the buffer: even an empty one takes memory, and no frame of Ethernet is shorter. */
+function costOf(data: Buffer): number {
+  return Math.max(64, data.length);
 }
 
 type Of<K extends UdpToxic["type"]> = readonly NumberedToxic<Extract<UdpToxic, { readonly type: K }>>[];

@@ -5,8 +5,8 @@ import { isIP, isIPv6 } from "node:net";
 import { type Clock, ClosedError, systemClock, type Timer } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
 import { checkCount, checkDuration } from "@proj/concurrency/options";
-import { checkPort, formatAddress, parseAddress } from "./chaos-address.ts";
-import type { FaultProxy, FaultProxyOptions } from "./chaos-proxy.ts";
+import { canonical, checkPort, formatAddress, parseAddress } from "./chaos-address.ts";
+import { type FaultProxy, type FaultProxyOptions, untilPortMayBeFree } from "./chaos-proxy.ts";
 import { freshSeed } from "./chaos-random.ts";
 import { type UdpToxic, udpTypes } from "./chaos-toxic.ts";
 import { ToxicList } from "./chaos-toxics.ts";
@@ -79,9 +79,6 @@ export async function udpProxy(options: UdpProxyOptions): Promise<UdpProxy> {
   await proxy.start();
   return proxy;
 }
-
-/** Milliseconds until it is tried again to bind a port that somebody else has taken meanwhile. */
-const retryMs = 20;
 
 class UdpFaultProxy implements UdpProxy {
   readonly protocol = "udp";
@@ -157,7 +154,7 @@ class UdpFaultProxy implements UdpProxy {
   /** Binds its port in any case; then it may be down. */
   async start(): Promise<void> {
     const { address, family } = await lookup(this.#target.host);
-    this.#server = { address, port: this.#target.port, type: family === 6 ? "udp6" : "udp4" };
+    this.#server = { address: canonical(address), port: this.#target.port, type: family === 6 ? "udp6" : "udp4" };
     await this.#listen();
     this.#apply();
   }
@@ -187,7 +184,7 @@ class UdpFaultProxy implements UdpProxy {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#hangUp();
-    await this.#listening;
+    await this.#listening.catch(() => {}); // ready() tells it
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -227,7 +224,7 @@ class UdpFaultProxy implements UdpProxy {
         return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-        await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, retryMs).ref());
+        await untilPortMayBeFree();
       }
     }
   }
@@ -244,6 +241,7 @@ class UdpFaultProxy implements UdpProxy {
       });
     } catch (error) {
       if (this.#socket === socket) this.#socket = undefined;
+      socket.close(); // it has a descriptor even though it has no port
       throw error;
     }
     socket.on("error", () => {}); // the system tells of clients that are gone: with UDP, that is silence

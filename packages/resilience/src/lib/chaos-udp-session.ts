@@ -20,7 +20,7 @@ export interface ProxySession {
   readonly upstream: DatagramCounts;
   /** Datagrams to the client. */
   readonly downstream: DatagramCounts;
-  /** From now on the server sees another port. What it still sends to the old one is lost. */
+  /** From now on the server sees another port. What it still sends to the old one is lost. Nothing once it is forgotten. */
   rebind(): void;
 }
 
@@ -42,6 +42,7 @@ export class UdpSession implements ProxySession {
   readonly #downstream: UdpLink;
   #socket: Socket;
   #port = 0;
+  #isClosed = false;
   usedAt: number;
 
   constructor(id: number, client: string, settings: UdpSessionSettings) {
@@ -83,6 +84,7 @@ export class UdpSession implements ProxySession {
   }
 
   rebind(): void {
+    if (this.#isClosed) return;
     const old = this.#socket;
     this.#port = 0;
     this.#socket = this.#bind(); // first, or it might get the same port
@@ -90,6 +92,7 @@ export class UdpSession implements ProxySession {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#upstream.close();
     this.#downstream.close();
     this.#socket.close();
