@@ -33,7 +33,7 @@ export type RedisClient = NodeRedisClient | IoRedisClient;
  * try {
  *   checkRedisClient("count visits", {} as never);
  * } catch (error) {
- *   console.log(String(error).split(":")[1]); // prints: Cannot count visits
+ *   console.log(String(error).split(": ")[1]); // prints: Cannot count visits
  * }
  * ```
  */
