@@ -71,6 +71,7 @@ interface Seen {
 
 class RedisTier implements Tier {
   readonly name: string;
+  readonly fences: boolean;
   readonly #client: RedisClient;
   readonly #prefix: string;
   readonly #fence: number;
@@ -79,6 +80,7 @@ class RedisTier implements Tier {
 
   constructor(client: RedisClient, prefix: string, fence: number, name: string, clock: Clock) {
     this.name = name;
+    this.fences = fence > 0;
     this.#client = client;
     this.#prefix = prefix;
     this.#fence = fence;

@@ -75,6 +75,8 @@ export function trackingBus(options: TrackingBusOptions): Bus {
 type Options = { readonly emitInvalidate?: unknown } | undefined;
 
 class TrackingBus implements Bus {
+  /** Redis tells of all writes, those of loads included. */
+  readonly echoes = true;
   readonly #client: TrackingClient;
   readonly #prefix: string;
   /** In front of the keys that are messages: they are set and deleted in one step, and their name says it all. */

@@ -18,6 +18,8 @@ export interface Sealed {
 export interface Tier {
   /** For statistics and messages. */
   readonly name: string;
+  /** Whether it leaves out a `set` with a `fill` as told there. Default: `false`. */
+  readonly fences?: boolean | undefined;
   get(key: string, options?: TierOptions): MaybePromise<Sealed | undefined>;
   /** In one round trip, in the order of the keys. */
   getMany(keys: readonly string[], options?: TierOptions): MaybePromise<readonly (Sealed | undefined)[]>;

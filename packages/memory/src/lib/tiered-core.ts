@@ -53,6 +53,8 @@ export class Core<V> {
   #lastStamp = 0;
   readonly #background = new Set<Promise<unknown>>();
   readonly #repaired = new Map<string, number>();
+  /** Loaded into tiers while nobody could say that it was outdated. */
+  readonly #doubtful = new Set<string>();
   readonly #onInvalidated = new Set<(matches: (key: string) => boolean, keys?: readonly string[]) => void>();
 
   constructor(settings: TieredSettings<V>, action: string) {
@@ -165,13 +167,13 @@ export class Core<V> {
   }
 
   /** What was found below comes into memory and the tiers above, unless it is no longer wanted. */
-  adopt(fill: Fill, { entry, sealed, level }: Found<V>): void {
+  adopt(fill: Fill, { entry, sealed, level }: Found<V>, token: object): void {
     if (fill.cancelledAt !== 0) {
       this.counts.cancelledFills++;
       return;
     }
     this.keep(fill.key, entry);
-    if (level > 0) this.fillTiers(fill.key, sealed, fill, level);
+    if (level > 0) this.fillTiers(fill.key, sealed, token, level);
   }
 
   /** Writes what was found or loaded to the first tiers, in the background; resolves when that is done. */
@@ -247,13 +249,24 @@ export class Core<V> {
   }
 
   async #fillTiers(fill: Fill, sealed: Sealed, token: object, levels: number): Promise<void> {
+    const links = this.stack.links.slice(0, levels);
+    const isHeard = !Number.isNaN(this.epoch);
+    const generation = this.#generation;
     try {
-      await Promise.all(this.stack.links.slice(0, levels).map((link) => link.write(fill.key, sealed, token)));
+      await Promise.all(links.map((link) => link.write(fill.key, sealed, token)));
     } finally {
       this.fills.end(fill, fill.cancelledAt === 0);
     }
     // Somebody wrote or deleted the key meanwhile, and nobody knows which came last.
     if (fill.isRemote) await this.#repair([fill.key]);
+    else if (!isHeard || generation !== this.#generation) await this.#doubt(fill.key, links);
+  }
+
+  /** The same, if somebody did and could not say so. */
+  async #doubt(key: string, links: readonly TierLink[]): Promise<void> {
+    if (links.every(({ fences }) => fences)) return;
+    if (this.announcer.isLost) this.#doubtful.add(key);
+    else await this.#repair([key]);
   }
 
   async #repair(keys: readonly string[]): Promise<void> {
@@ -295,10 +308,14 @@ export class Core<V> {
     this.#lostAt = this.settings.clock.now();
     this.#generation++;
     this.epoch = Number.NaN;
+    if (this.stack.links.some(({ fences }) => !fences)) for (const key of this.fills.recent) this.#doubtful.add(key);
   }
 
   #restored(): void {
     this.epoch = ++this.#generation;
+    const doubtful = [...this.#doubtful];
+    this.#doubtful.clear();
+    if (doubtful.length > 0) void this.background(this.#repair(doubtful));
   }
 
   /** What was written during an outage of a tier has reached it: others may have read what was there before. */

@@ -85,6 +85,11 @@ export class Fills {
     return isRemote ? doubtful : [];
   }
 
+  /** Keys of which tiers have got a value a moment ago. */
+  get recent(): Iterable<string> {
+    return this.#recent.keys();
+  }
+
   #remember(key: string): void {
     const now = this.#clock.now();
     for (const [old, at] of this.#recent) {

@@ -31,6 +31,8 @@ interface Flight {
   runs: number;
   /** `"reload"` does not look into the tiers, as was just done; `"refresh"` takes nothing from there that is old. */
   readonly kind: "miss" | "refresh" | "reload";
+  /** What stood for the look into the tiers, where that was done before. */
+  readonly token?: object;
 }
 
 /** What one run of a flight works with. */
@@ -100,13 +102,15 @@ export class Flights<V> {
   }
 
   /** Loads in the background, unless that is being done. */
-  refresh(keys: readonly string[], loader: Loader<V>, kind: "refresh" | "reload" = "refresh"): void {
+  refresh(keys: readonly string[], loader: Loader<V>, before?: Required<Pick<Flight, "token">>): void {
     const core = this.#core;
     const due = keys.filter((key) => !this.#byKey.has(key));
     if (core.isClosed || due.length === 0) return;
     core.counts.refreshes++;
     // Detached: it goes on when the caller that has set it off is gone, and after that caller's deadline.
-    const running = this.#run({ runs: 0, kind }, due, loader, { signal: Contexts.detach() });
+    const running = this.#run({ runs: 0, kind: before === undefined ? "refresh" : "reload", ...before }, due, loader, {
+      signal: Contexts.detach(),
+    });
     const { clock, retryAfter } = core.settings;
     const done = running.then(undefined, () => {
       for (const key of due) {
@@ -131,7 +135,7 @@ export class Flights<V> {
     const run = ++flight.runs; // one that all have left may be followed by another one of the same name
     for (const key of keys) this.#byKey.set(key, flight);
     const held = keys.map((key) => fills.begin(key));
-    const [token = {}] = held;
+    const token = flight.token ?? held[0] ?? flight;
     const work: Run<V> = { kind: flight.kind, loader, context, token, landing: new Map(), stale: new Set() };
     try {
       const missing = flight.kind === "reload" ? held : await this.#takeFromBelow(work, held);
@@ -142,7 +146,7 @@ export class Flights<V> {
       for (const key of keys) {
         if (this.#byKey.get(key) === flight && flight.runs === run) this.#byKey.delete(key);
       }
-      if (work.stale.size > 0) this.refresh([...work.stale], loader, "reload");
+      if (work.stale.size > 0) this.refresh([...work.stale], loader, { token });
     }
   }
 
@@ -157,7 +161,7 @@ export class Flights<V> {
       const use = below === undefined ? "none" : this.#useOf(work, below);
       if (isComplete && use !== "fresh") this.#forgetDoubtful(fill.key);
       if (below === undefined) return true;
-      if (use !== "none") core.adopt(fill, below);
+      if (use !== "none") core.adopt(fill, below, work.token);
       if (use === "none" || use === "keep") return true;
       if (use === "stale") {
         work.stale.add(fill.key);

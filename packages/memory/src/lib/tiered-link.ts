@@ -67,6 +67,11 @@ export class TierLink {
     });
   }
 
+  /** Whether the tier itself keeps late loads out. */
+  get fences(): boolean {
+    return this.#guard.tier.fences === true;
+  }
+
   get state(): TierState {
     return this.#guard.state;
   }

@@ -33,17 +33,18 @@ export class Looks<V> {
     const held = keys.map((key) => fills.begin(key));
     try {
       const { found, isComplete } = await stack.read(keys, held[0]);
-      return new Map(held.map((fill) => [fill.key, this.#take(fill, found.get(fill.key), isComplete)]));
+      const token = held[0] ?? this;
+      return new Map(held.map((fill) => [fill.key, this.#take(fill, found.get(fill.key), isComplete, token)]));
     } finally {
       for (const fill of held) fills.end(fill);
     }
   }
 
-  #take(fill: Fill, found: Found<V> | undefined, isComplete: boolean): V | undefined {
+  #take(fill: Fill, found: Found<V> | undefined, isComplete: boolean, token: object): V | undefined {
     const core = this.#core;
     const { clock, staleFor } = core.settings;
     if (found?.isFresh) {
-      core.adopt(fill, found);
+      core.adopt(fill, found, token);
       return found.entry.value;
     }
     const entry = core.memory.peek(fill.key);
