@@ -63,10 +63,10 @@ export function redisTier(options: RedisTierOptions): Tier {
   return new RedisTier(options.client, prefix, checkDuration(action, "fence", fence), name, clock);
 }
 
-/** What a load has found before it began. */
+/** What a load has found under a key when it last looked. */
 interface Seen {
+  readonly header: string;
   readonly at: number;
-  readonly headers: Map<string, string>;
 }
 
 class RedisTier implements Tier {
@@ -76,7 +76,7 @@ class RedisTier implements Tier {
   readonly #prefix: string;
   readonly #fence: number;
   readonly #clock: Clock;
-  readonly #seen = new WeakMap<object, Seen>();
+  readonly #seen = new WeakMap<object, Map<string, Seen>>();
 
   constructor(client: RedisClient, prefix: string, fence: number, name: string, clock: Clock) {
     this.name = name;
@@ -142,9 +142,9 @@ class RedisTier implements Tier {
    * afterwards, and if it is newer than the load, both go.
    */
   async #fill(key: string, set: (string | Buffer)[], fill: object): Promise<void> {
-    const seen = this.#seen.get(fill);
-    const before = seen?.headers.get(key);
-    if (seen === undefined || before === undefined || this.#clock.now() - seen.at >= this.#fence) return;
+    const seen = this.#seen.get(fill)?.get(key);
+    if (seen === undefined || this.#clock.now() - seen.at >= this.#fence) return;
+    const before = seen.header;
     if (before === "") {
       await command(this.#client, [...set, "NX"]);
       return;
@@ -184,10 +184,10 @@ class RedisTier implements Tier {
   #note(fill: object, key: string, header: string): void {
     let seen = this.#seen.get(fill);
     if (seen === undefined) {
-      seen = { at: this.#clock.now(), headers: new Map() };
+      seen = new Map();
       this.#seen.set(fill, seen);
     }
-    seen.headers.set(key, header);
+    seen.set(key, { header, at: this.#clock.now() });
   }
 }
 
