@@ -9,12 +9,14 @@ import { type BreakerOptions, type BreakerSettings, readBreakerOptions } from ".
 import { type BreakerSnapshot, checkSnapshot } from "./breaker-snapshot.ts";
 import type { CallCounts } from "./breaker-window.ts";
 import type { Call } from "./call.ts";
+import type { CallRecord } from "./call-record.ts";
 import { type BreakerState, type Circuit, type CircuitHost, rejected } from "./circuit.ts";
 import { CircuitOpenError } from "./circuit-open-error.ts";
 import { CircuitTable } from "./circuit-table.ts";
 import { listening, tell } from "./events.ts";
-import type { Gate } from "./policy.ts";
+import type { Gate, QuietGate } from "./policy.ts";
 import { rejection } from "./stackless.ts";
+import { turnAway } from "./verdict.ts";
 
 /** A circuit for each key, made by {@link breaker}. */
 export interface Breaker extends Gate {
@@ -74,7 +76,7 @@ export function breaker(options: BreakerOptions = {}): Breaker {
 /** Of a call that was let in because somebody said so: its result does not matter. */
 const forcedToken = 0;
 
-class KeyedBreaker implements Breaker, CircuitHost {
+class KeyedBreaker implements Breaker, QuietGate, CircuitHost {
   readonly kind = "breaker";
   readonly settings: BreakerSettings;
   readonly #stack: boolean;
@@ -101,6 +103,19 @@ class KeyedBreaker implements Breaker, CircuitHost {
   }
 
   enter(call: Call): number {
+    const token = this.#enter(call);
+    if (typeof token !== "number") throw token;
+    return token;
+  }
+
+  tryEnter(call: CallRecord): number | undefined {
+    const token = this.#enter(call);
+    if (typeof token === "number") return token;
+    turnAway(call, token);
+    return undefined;
+  }
+
+  #enter(call: Call): number | CircuitOpenError {
     this.#clock ??= call.clock;
     this.#name ??= call.name;
     this.#hints?.touch();
@@ -108,11 +123,10 @@ class KeyedBreaker implements Breaker, CircuitHost {
     const forced = this.#forced?.of(key);
     if (forced === "closed") return forcedToken;
     const now = call.startedAt;
-    if (forced === "open") throw this.#reject(call, key, undefined);
+    if (forced === "open") return this.#reject(call, key, undefined);
     const circuit = this.#table.use(key, now);
     const token = circuit.enter(now);
-    if (token === rejected) throw this.#reject(call, key, circuit.retryAfterMs(now));
-    return token;
+    return token === rejected ? this.#reject(call, key, circuit.retryAfterMs(now)) : token;
   }
 
   exit(call: Call, token: number): void {

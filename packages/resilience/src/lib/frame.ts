@@ -76,34 +76,53 @@ export class Frame implements Layer {
     this.#isInside = isInside;
   }
 
-  /** Not async itself: a call that is turned away costs no frame, and is not thrown twice. */
+  /** Not async itself: a call that is turned away costs no frame, one that succeeds a reaction, and stacks stay whole. */
   run<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
     this.tally.calls++;
-    try {
-      if (this.#total !== undefined) call.deadline = call.startedAt + this.#total.timeoutFor(call);
-      call.outerTokens = this.#outer.enter(call);
-      if (this.#retry !== undefined) countRequest(call, call.above, this.#retry.budget);
-      call.innerTokens = this.#inner.enter(call);
-    } catch (error) {
-      turnAway(call, error);
+    if (!this.#letIn(call)) {
       const pause = this.#pauseAfter(call, 1, 0);
       if (pause !== undefined || this.#fallback !== undefined) return this.#goOn(call, task, pause);
       this.#close(call);
       return rejectSoon(call.error);
     }
-    return this.#runFirst(call, task);
+    return this.#begin(call, task).then(
+      (value) => (this.#returned(call, call, value) ? value : this.#goOnOrEnd(call, task)),
+      (error) => {
+        this.#threw(call, error);
+        return this.#goOnOrEnd(call, task);
+      },
+    );
   }
 
-  /** What a success does not need is elsewhere: an async function costs by the number of its variables. */
-  async #runFirst<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
+  #letIn(call: CallRecord): boolean {
     try {
-      const value = await this.#start(call, task);
-      if (this.#returned(call, call, value)) return value;
+      if (this.#total !== undefined) call.deadline = call.startedAt + this.#total.timeoutFor(call);
+      call.outerTokens = this.#outer.enter(call);
+      if (call.outerTokens === undefined) return false;
+      if (this.#retry !== undefined) countRequest(call, call.above, this.#retry.budget);
+      call.innerTokens = this.#inner.enter(call);
+      return call.innerTokens !== undefined;
     } catch (error) {
-      this.#threw(call, error);
+      turnAway(call, error);
+      return false;
     }
+  }
+
+  /** Starts the first attempt. */
+  #begin<T>(call: CallRecord, task: ResilientTask<T>): Promise<T> {
+    try {
+      const work = this.#start(call, task);
+      // Another kind of promise may have another idea of `then`.
+      return work instanceof Promise && work.constructor === Promise ? work : Promise.resolve(work);
+    } catch (error) {
+      return rejectSoon(error);
+    }
+  }
+
+  /** After a first attempt that is no success. */
+  #goOnOrEnd<T>(call: CallRecord, task: ResilientTask<T>): T | Promise<T> {
     const pause = this.#pauseAfter(call, 1, 0);
-    if (pause !== undefined || this.#fallback !== undefined) return await this.#goOn(call, task, pause);
+    if (pause !== undefined || this.#fallback !== undefined) return this.#goOn(call, task, pause);
     this.#close(call);
     return answerOf(call);
   }
@@ -122,11 +141,12 @@ export class Frame implements Layer {
       attempt.outerTokens = call.outerTokens;
       try {
         attempt.innerTokens = this.#inner.enter(attempt);
-        const value = await this.#start(attempt, task);
-        if (this.#returned(call, attempt, value)) return value;
+        if (attempt.innerTokens !== undefined) {
+          const value = await this.#start(attempt, task);
+          if (this.#returned(call, attempt, value)) return value;
+        }
       } catch (error) {
-        if (attempt.innerTokens === undefined) turnAway(attempt, error);
-        else this.#threw(attempt, error);
+        this.#threw(attempt, error);
       }
       pause = this.#pauseAfter(attempt, earlier.length + 1, pause);
     }

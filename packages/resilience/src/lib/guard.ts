@@ -2,6 +2,7 @@
 import { Context, type OwnedContext, systemClock, type Timer } from "@proj/concurrency";
 import type { Alarm, Sleeper } from "./alarm.ts";
 import type { CallRecord } from "./call-record.ts";
+import { keepShape } from "./keep-shape.ts";
 
 /** What the time of an attempt ends it with: the error is made in the frame, where it gets the stack of the caller. */
 export const timedOut = Symbol("timed out");
@@ -72,3 +73,5 @@ function take(resolve: (value: unknown) => void, reject: (reason: unknown) => vo
   taken.resolve = resolve;
   taken.reject = reject;
 }
+
+keepShape(new Guard(Context.derive(), 1_000));

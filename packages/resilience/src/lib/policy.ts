@@ -1,6 +1,7 @@
 // The two kinds of part that a stack of policies is made of.
 import type { ComponentStats } from "@proj/concurrency/inspect";
 import type { Call } from "./call.ts";
+import type { CallRecord } from "./call-record.ts";
 
 /** What a policy is for: decides its place in the fixed order, and what is known of its traps. */
 export type PolicyKind =
@@ -37,6 +38,12 @@ export interface Gate extends PolicyBase {
   enter(call: Call): number;
   /** Exactly once for each call that was let in, whatever happened. Must not throw. */
   exit(call: Call, token: number): void;
+}
+
+/** A gate that need not throw. */
+export interface QuietGate extends Gate {
+  /** As `enter`, but puts the error into the call that it rejects, and returns `undefined`. */
+  tryEnter(call: CallRecord): number | undefined;
 }
 
 /** A policy that owns a frame: it may wait, call `next` several times or not at all, and change the result. */
