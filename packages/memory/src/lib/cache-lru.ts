@@ -9,6 +9,7 @@ import { type MarkedPolicy, stepTable } from "./cache-policy.ts";
  */
 export class LruIndex<K> implements MarkedPolicy {
   readonly step = stepTable((mark) => mark);
+  readonly usesFingerprints = false;
   marks = new Uint8Array(0);
   #cache = new LRUCache<K & {}, number>({ max: 1 });
   readonly #undefined = {}; // lru-cache takes an undefined key for an empty place

@@ -29,6 +29,7 @@ export function checkPolicy(action: string, policy: PolicyName | EvictionPolicy)
 /** Passes every hit on, and believes no slot that is not in use. */
 class OwnPolicy implements MarkedPolicy {
   readonly step = stepTable((mark) => mark);
+  readonly usesFingerprints = true;
   readonly #policy: EvictionPolicy;
   /** `watched` for slots in use. */
   marks = new Uint8Array(0);

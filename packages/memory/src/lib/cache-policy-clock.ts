@@ -8,6 +8,7 @@ const read = 1;
 /** Corbató's second chance (1968), in the order of slots: one byte for each entry, and no list. */
 export class ClockPolicy implements MarkedPolicy {
   readonly step = stepTable((mark) => mark | read);
+  readonly usesFingerprints = false;
   marks = new Uint8Array(0);
   #hand = 0;
 

@@ -5,6 +5,7 @@ import { type MarkedPolicy, stepTable } from "./cache-policy.ts";
 /** Hits change nothing. */
 export class FifoPolicy implements MarkedPolicy {
   readonly step = stepTable((mark) => mark);
+  readonly usesFingerprints = false;
   readonly #lists = new SlotLists(1, 0);
   marks = new Uint8Array(0);
 

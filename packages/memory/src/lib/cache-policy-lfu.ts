@@ -7,6 +7,7 @@ const most = 127;
 /** A list for each number of uses. Hits only count: a slot goes to its list when it is looked at as a victim. */
 export class LfuPolicy implements MarkedPolicy {
   readonly step = stepTable((uses) => Math.min(most, uses + 1));
+  readonly usesFingerprints = false;
   readonly #lists = new SlotLists(most + 1, 0);
   marks = new Uint8Array(0);
   /** No list below this one has a slot. */

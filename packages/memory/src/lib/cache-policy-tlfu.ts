@@ -35,6 +35,7 @@ const agingSlice = 256;
  */
 export class TlfuPolicy implements MarkedPolicy {
   readonly step = step;
+  readonly usesFingerprints = true;
   readonly #lists = new SlotLists(2, 0);
   readonly #ghosts = new Ghosts();
   marks = new Uint8Array(0);

@@ -28,6 +28,8 @@ export interface MarkedPolicy {
   readonly marks: Uint8Array;
   /** For each byte, the next one. The highest bit stays: it is the cache's. */
   readonly step: Uint8Array;
+  /** Whether it looks at fingerprints: making one costs as much as a hit. */
+  readonly usesFingerprints: boolean;
   onInsert(slot: number, fingerprint: number): void;
   onRemove(slot: number): void;
   victim(): number;

@@ -80,11 +80,12 @@ export class Store<K, V> {
     this.index.set(key, slot);
     this.#addWeight(slot, weight);
     this.#age();
-    const print = fingerprint(key);
-    this.policy.onInsert(slot, print);
-    if (this.advisor?.wants(print) === true) {
+    const { policy, advisor } = this;
+    const print = policy.usesFingerprints || advisor !== undefined ? fingerprint(key) : 0;
+    policy.onInsert(slot, print);
+    if (advisor?.wants(print) === true) {
       this.watch(slot);
-      this.advisor.request(print);
+      advisor.request(print);
     }
     return slot;
   }
