@@ -39,7 +39,7 @@ export interface Picker {
   added?(candidate: Candidate, now: number): void;
   /** Other endpoints, weights, or other ones ready. Comes after `added`. */
   changed?(now: number): void;
-  /** A call has ended; it is no longer in flight. */
+  /** A call has ended; it is no longer in flight. Must not throw. */
   done?(candidate: Candidate, call: Call): void;
 }
 
