@@ -109,5 +109,7 @@ function copyCall(
   return copy;
 }
 
-// Times are fractions, as those of the system are.
-keepShape(new CallRecord("", Context.detach(), undefined, false, undefined, 1, systemClock, 0.5, undefined));
+// Its times are fractions, as those of the system are.
+const kept = new CallRecord("", Context.detach(), undefined, false, undefined, 1, systemClock, 0.5, undefined);
+kept.endedAt = 0.5;
+keepShape(kept);
