@@ -30,7 +30,13 @@ export {
   recoveredWithin,
   throughputAbove,
 } from "./lib/chaos-expectations.ts";
-export { type HttpFaults, type HttpFaultsOptions, type HttpFaultsStats, httpFaults } from "./lib/chaos-http.ts";
+export {
+  type Http2Listener,
+  type HttpFaults,
+  type HttpFaultsOptions,
+  type HttpFaultsStats,
+  httpFaults,
+} from "./lib/chaos-http.ts";
 export type {
   HttpFault,
   HttpFaultMatch,

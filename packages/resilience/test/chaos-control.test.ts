@@ -1,6 +1,15 @@
 // Everything that can be broken, steered from outside of the process.
 import { request } from "node:http";
-import { chaos, chaosControl, httpFaults, lookupFaults, tcpProxy, udpProxy } from "@proj/resilience/chaos";
+import {
+  chaos,
+  chaosControl,
+  fault,
+  httpFaults,
+  lookupFaults,
+  outcome,
+  tcpProxy,
+  udpProxy,
+} from "@proj/resilience/chaos";
 import { runTool } from "@tooling/testing";
 import { expect, test } from "vitest";
 import { datagrams, echoServer, TestClient, until } from "./support/chaos-servers.ts";
@@ -78,9 +87,14 @@ test("the clients of a UDP proxy are rebound", async () => {
 
 test("what makes no sense is refused, and tells why", async () => {
   await using proxy = await tcpProxy({ upstream: 1, name: "db" });
-  await using control = await chaosControl({ targets: [proxy] });
+  await using control = await chaosControl({ targets: [proxy, chaos([], { name: "users" }), lookupFaults()] });
   const cases: [string, string, unknown, number, RegExp][] = [
     ["/targets/db/faults", "POST", { type: "explode" }, 422, /type must be one of/],
+    ["/targets/db/faults", "POST", { type: "drop", rate: 1 }, 422, /has no option rate/],
+    ["/targets/users/faults", "POST", { kind: "fault", rat: 0.1 }, 422, /has no option rat/],
+    ["/targets/users/faults", "POST", { kind: "fault", error: "no" }, 422, /error must be an Error or a function/],
+    ["/targets/users/faults", "POST", { kind: "fault", when: "always" }, 422, /when must be a function/],
+    ["/targets/dns/faults", "POST", { kind: "fail", hots: "a" }, 422, /has no option hots/],
     ["/targets/db/faults", "PUT", { type: "drop" }, 422, /must be a list/],
     ["/targets/db/faults", "PATCH", {}, 405, /no PATCH/],
     ["/targets/db", "PATCH", { enabled: false }, 422, /not on a proxy/],
@@ -95,6 +109,45 @@ test("what makes no sense is refused, and tells why", async () => {
     expect(error).toMatch(message);
   }
   expect(proxy.toxics).toEqual([]);
+});
+
+test("whatever rules hold can be told", async () => {
+  const cycle: Record<string, unknown> = {};
+  cycle["self"] = cycle;
+  const rules = [
+    outcome({ value: cycle }),
+    outcome({ value: 1n }),
+    outcome({ value: () => 1, key: /^a/ }),
+    fault({ error: new Error("no"), when: () => true }),
+  ];
+  await using control = await chaosControl({ targets: [chaos(rules, { name: "all" })] });
+  expect((await ask(`${control.url}/targets/all`))[1]["faults"]).toEqual([
+    { kind: "outcome", value: "an object" },
+    { kind: "outcome", value: "1" },
+    { kind: "outcome", value: "a function", key: "/^a/" },
+    { kind: "fault", error: "Error: no", when: "a function" },
+  ]);
+});
+
+test("a body that is too large, or none, is refused, and the server goes on", async () => {
+  const policy = chaos([], { name: "all" });
+  await using control = await chaosControl({ targets: [policy] });
+  const faults = `${control.url}/targets/all/faults`;
+  for (let i = 0; i < 5; i++) {
+    const [status, { error }] = await ask(faults, "POST", { kind: "hang", name: "x".repeat(3_000_000) });
+    expect([status, error]).toEqual([413, "The body must have at most 1048576 bytes"]);
+  }
+  const headers = { "content-type": "application/json" };
+  for (const body of ["", "{", "1", "null", '"x"']) {
+    expect([body, (await fetch(faults, { method: "POST", headers, body })).status]).toEqual([body, 400]);
+  }
+  using leaving = new TestClient(control.port);
+  leaving.socket.write("POST /targets/all/faults HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+  leaving.socket.write("content-length: 100\r\n\r\n{");
+  leaving.socket.end();
+  await leaving.closed;
+  expect((await ask(faults, "POST", { kind: "hang" }))[0]).toBe(201);
+  expect(policy.rules.length).toBe(1);
 });
 
 test("what a page in a browser could send is refused", async () => {

@@ -1,6 +1,13 @@
 // Faults of HTTP answers, between a real server and a raw client, and around a fetch handler.
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
+import {
+  connect as connectHttp2,
+  constants,
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from "node:http2";
 import { TestClock } from "@proj/concurrency/testing";
 import { type HttpFault, type HttpFaults, httpFaults } from "@proj/resilience/chaos";
 import { expect, test } from "vitest";
@@ -140,6 +147,111 @@ test("a connection is reset in the midst of a body, after exactly so many bytes"
   expect(exchange.body.length).toBeLessThanOrEqual(64); // a reset may overtake what the client has not read
 });
 
+test("a listener whose answer is cut off is told so, and what else it says is lost", async () => {
+  for (const [kind, source] of [
+    ["truncate", "xxxx"],
+    ["reset", "xxxx"],
+    ["truncate", "x".repeat(200_000)],
+  ] as const) {
+    const told: string[] = [];
+    const faults = httpFaults([{ kind, bytes: 3 }]);
+    await using _exchange = await ask(faults, async (_, response) => {
+      response.on("close", () => told.push("closed"));
+      if (!response.write(source)) await once(response, "drain");
+      await until(() => told.length === 1);
+      response.write("more");
+      response.end("the end", () => told.push("ended"));
+    });
+    await until(() => told.length === 2);
+    expect(told).toEqual(["closed", "ended"]);
+  }
+});
+
+test("over HTTP/2 a fault spoils one answer, and the others of its connection are fine", async () => {
+  const faults = httpFaults();
+  const server = createHttp2Server(
+    faults.listener((_: Http2ServerRequest, response: Http2ServerResponse) => {
+      response.writeHead(200, { "content-length": body.length });
+      response.write(body.slice(0, 30));
+      response.end(body.slice(30));
+    }),
+  ).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as { port: number }).port}`);
+  const get = async (path: string): Promise<[body: string, code: number | undefined]> => {
+    const stream = session.request({ ":path": path });
+    let text = "";
+    stream.on("data", (data: Buffer) => {
+      text += data.toString();
+    });
+    stream.on("error", () => {});
+    await new Promise((resolve) => stream.once("close", resolve));
+    return [text, stream.rstCode];
+  };
+  const cases: [HttpFault, string, number][] = [
+    [{ kind: "truncate", bytes: 45, path: "/bad" }, body.slice(0, 45), constants.NGHTTP2_PROTOCOL_ERROR],
+    [{ kind: "reset", bytes: 45, path: "/bad" }, body.slice(0, 45), constants.NGHTTP2_INTERNAL_ERROR],
+    [{ kind: "wrong-length", by: 1, path: "/bad" }, body, constants.NGHTTP2_PROTOCOL_ERROR],
+    [{ kind: "slow-body", bytes: 30, interval: 1, path: "/bad" }, body, constants.NGHTTP2_NO_ERROR],
+    [{ kind: "status", status: 503, body: "later", path: "/bad" }, "later", constants.NGHTTP2_NO_ERROR],
+  ];
+  for (const [fault, text, code] of cases) {
+    faults.set([fault]);
+    const [bad, fine] = await Promise.all([get("/bad"), get("/fine")]);
+    expect([fault.kind, ...bad]).toEqual([fault.kind, text, code]);
+    expect(fine).toEqual([body, constants.NGHTTP2_NO_ERROR]);
+  }
+  session.close();
+  server.close();
+});
+
+test("headers that come several times still do when the length is wrong", async () => {
+  await using exchange = await ask(httpFaults([{ kind: "wrong-length", by: 1 }]), (_, response) => {
+    response.setHeader("set-cookie", "old=1");
+    response.writeHead(200, ["set-cookie", "a=1", "Set-Cookie", "b=2", "content-length", "100"]).end(body);
+  });
+  await until(() => exchange.client.ended);
+  expect(exchange.head.match(/set-cookie: .*/gi)).toEqual(["set-cookie: a=1", "set-cookie: b=2"]);
+});
+
+test.each(["the request is given up", "the answer is"])(
+  "a slow body ends when %s: its source too, and no timer is left",
+  async (what) => {
+    const clock = new TestClock();
+    const faults = httpFaults([{ kind: "slow-body", bytes: 5, interval: 1_000 }], { clock });
+    let reason: unknown;
+    const source = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(20)),
+      cancel: (given) => {
+        reason = given;
+      },
+    });
+    const handler = faults.wrap(() => new Response(source));
+    const caller = new AbortController();
+    const response = await handler(new Request("http://a/", { signal: caller.signal }));
+    const reader = response.body?.getReader();
+    await reader?.read();
+    const next = reader?.read().then(
+      ({ done }) => done,
+      (error: unknown) => error,
+    );
+    await until(() => clock.timers === 1);
+    if (what === "the answer is") await reader?.cancel("left");
+    else caller.abort("left");
+    expect(await next).toBe(what === "the answer is" ? true : "left");
+    expect([reason, clock.timers]).toEqual(["left", 0]);
+  },
+);
+
+test("the same fault twice is two faults", async () => {
+  const once: HttpFault = { kind: "status", status: 500, times: 1 };
+  const faults = httpFaults([once, once]);
+  const handler = faults.wrap(() => new Response("ok"));
+  const statuses: number[] = [];
+  for (let i = 0; i < 3; i++) statuses.push((await handler(new Request("http://a/"))).status);
+  expect([statuses, faults.stats().hits]).toEqual([[500, 200, 200], { status: 2 }]);
+});
+
 test("there is no answer", async () => {
   await using exchange = await ask(httpFaults([{ kind: "no-answer" }]));
   await turns(20);
@@ -224,6 +336,11 @@ test.each<[unknown, RegExp]>([
   [{ kind: "status", status: 600 }, /status must be at most 599, got 600/],
   [{ kind: "slow-body" }, /interval must be a number of milliseconds, got undefined/],
   [{ kind: "truncate", bytes: -1 }, /bytes must be an integer of at least 0, got -1/],
+  [{ kind: "status", status: 500, body: { error: "no" } }, /body must be a text, got an object/],
+  [{ kind: "status", status: 204, body: "" }, /body must be left out, as an answer with the status 204 has none/],
+  [{ kind: "status", status: 500, headers: { "not one": "x" } }, /headers must be an object of names and texts/],
+  [{ kind: "status", status: 500, headers: { a: "x\r\nb: y" } }, /headers must be an object of names and texts/],
+  [{ kind: "status", status: 500, rat: 0.1 }, /Cannot make an HTTP fault: it has no option rat/],
   [{ kind: "no-answer", path: 1 }, /path must be a text, texts or a RegExp, got 1/],
 ])("a fault that makes no sense is refused: %j", (fault, message) => {
   expect(() => httpFaults([fault as HttpFault])).toThrow(message);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { ClosedError } from "@proj/concurrency";
 import { checkPort } from "./chaos-address.ts";
+import { asData, bodyOf, checkSender, decode, Refusal, statusOf } from "./chaos-control-messages.ts";
 import type { Toxic } from "./chaos-toxic.ts";
 
 /** Whatever can be steered: a proxy, the policy made by `chaos`, `httpFaults`, `lookupFaults`. */
@@ -48,9 +49,6 @@ export interface ChaosControl extends AsyncDisposable {
   /** Stops listening. What is broken stays so. */
   close(): Promise<void>;
 }
-
-/** Bytes of a request's body at most. */
-const maxBody = 1_048_576;
 
 /**
  * Starts an HTTP server through which another process, such as a test or a command line, can break and heal things.
@@ -98,16 +96,6 @@ interface Entry {
   readonly target: ChaosTarget;
   readonly added: Map<string, Disposable>;
   next: number;
-}
-
-/** What a request is answered with when it cannot be done. */
-class Refusal extends Error {
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
 }
 
 class ControlServer implements ChaosControl {
@@ -165,18 +153,17 @@ class ControlServer implements ChaosControl {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let status = 200;
-    let body: unknown;
+    let status: number;
+    let text: string;
     try {
       checkSender(request);
-      [status, body] = await this.#route(request);
+      const [code, body] = await this.#route(request);
+      [status, text] = [code, JSON.stringify(body)];
     } catch (error) {
-      status =
-        error instanceof Refusal ? error.status : error instanceof TypeError || error instanceof RangeError ? 422 : 500;
-      body = { error: error instanceof Error ? error.message : String(error) };
+      status = statusOf(error);
+      text = JSON.stringify({ error: error instanceof Error ? error.message : String(error) });
     }
-    const text = `${JSON.stringify(body, (_, value) => (value instanceof RegExp ? String(value) : value))}\n`;
-    response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" }).end(text);
+    response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" }).end(`${text}\n`);
   }
 
   async #route(request: IncomingMessage): Promise<[status: number, body: unknown]> {
@@ -249,41 +236,5 @@ async function heal({ target, added }: Entry): Promise<void> {
 
 function tell({ target }: Entry): Readonly<Record<string, unknown>> {
   const { name, toxics, rules } = target;
-  return { name, faults: toxics ?? rules ?? [], stats: target.stats() };
-}
-
-/** A page in a browser can send requests to this machine too: it must not be able to break things. */
-function checkSender(request: IncomingMessage): void {
-  const host = (request.headers.host ?? "").replace(/:\d+$/, "");
-  if (!["127.0.0.1", "localhost", "[::1]"].includes(host) || request.headers.origin !== undefined) {
-    throw new Refusal(403, "Only programs of this machine may ask");
-  }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  if (!/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
-    throw new Refusal(415, "The body must be application/json");
-  }
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > maxBody) throw new Refusal(413, `The body must have at most ${maxBody} bytes`);
-    parts.push(part);
-  }
-  try {
-    const value: unknown = JSON.parse(Buffer.concat(parts).toString());
-    if (typeof value === "object" && value !== null) return value;
-  } catch {
-    // As below.
-  }
-  throw new Refusal(400, "The body must be a JSON object or list");
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw new Refusal(400, "The path cannot be read");
-  }
+  return { name, faults: (toxics ?? rules ?? []).map(asData), stats: target.stats() };
 }

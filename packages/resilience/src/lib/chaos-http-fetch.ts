@@ -36,15 +36,28 @@ function spoil(
   clock: Clock,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
+  // Ends a pause, when the request is given up or the answer is.
+  const over = new AbortController();
+  signal.addEventListener("abort", () => over.abort(signal.reason), { once: true, signal: over.signal });
+  if (signal.aborted) over.abort(signal.reason);
   let rest: Uint8Array<ArrayBuffer> | undefined;
   let left = limit;
   let isFirst = true;
+  const pause = async (): Promise<void> => {
+    try {
+      await sleep(interval, { signal: over.signal, clock });
+    } catch (reason) {
+      reader.cancel(reason).catch(() => {}); // it is given up either way
+      throw reason;
+    }
+  };
   return new ReadableStream(
     {
       async pull(controller) {
         if (left <= 0) {
           if (end === "reset") controller.error(new Error("The connection was reset by an HTTP fault"));
           else controller.close();
+          over.abort();
           await reader.cancel();
           return;
         }
@@ -52,11 +65,12 @@ function spoil(
           const { done, value } = await reader.read();
           if (done) {
             controller.close();
+            over.abort();
             return;
           }
           rest = value;
         }
-        if (!isFirst && interval > 0) await sleep(interval, { signal, clock });
+        if (!isFirst && interval > 0) await pause();
         isFirst = false;
         const size = Math.min(rest.length, slice, left);
         controller.enqueue(rest.subarray(0, size));
@@ -64,6 +78,7 @@ function spoil(
         left -= size;
       },
       async cancel(reason) {
+        over.abort(reason);
         await reader.cancel(reason);
       },
     },

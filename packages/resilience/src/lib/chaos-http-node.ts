@@ -53,9 +53,8 @@ function changeLength(response: ServerResponse, by: number): void {
   };
   response.writeHead = ((status: number, ...rest: unknown[]) => {
     const headers = rest.pop();
-    if (Array.isArray(headers)) {
-      for (let i = 0; i < headers.length; i += 2) response.setHeader(String(headers[i]), headers[i + 1] as string);
-    } else if (typeof headers === "object" && headers !== null) {
+    if (Array.isArray(headers)) setAll(response, headers);
+    else if (typeof headers === "object" && headers !== null) {
       for (const [name, value] of Object.entries(headers as OutgoingHttpHeaders)) {
         if (value !== undefined) response.setHeader(name, value);
       }
@@ -77,6 +76,18 @@ function changeLength(response: ServerResponse, by: number): void {
   }) as ServerResponse["end"];
 }
 
+/** Sets headers from a list of names and values, in which a name may come several times, as `set-cookie` does. */
+function setAll(response: ServerResponse, headers: readonly unknown[]): void {
+  const seen = new Set<string>();
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = String(headers[i]).toLowerCase();
+    const value = headers[i + 1] as string; // as the listener has given it
+    if (seen.has(name)) response.appendHeader(name, value);
+    else response.setHeader(name, value);
+    seen.add(name);
+  }
+}
+
 /** Most bytes that wait before the listener is told to. */
 const highWater = 65_536;
 
@@ -90,21 +101,30 @@ function spoil(response: ServerResponse, { slice, interval, limit, end: fate }: 
   let isOver = false;
   let isBusy = false;
   let isFull = false;
+  let isClosed = false;
   let timer: Timer | undefined;
 
   const finish = (): void => {
     isOver = true;
+    queue.length = 0;
+    queued = 0;
+    tellDrained(); // what else the listener has to say is lost, but it may say it
     if (left > 0) end();
     else if (fate === "reset") cut(response);
-    else if (response.hasHeader("content-length")) response.socket?.destroySoon();
-    else end();
+    else if (response.hasHeader("content-length") && streamOf(response) === undefined) response.socket?.destroySoon();
+    else end(); // over HTTP/2 the client itself sees that it is too short, and other answers go on
+  };
+  const tellDrained = (): void => {
+    if (!isFull) return;
+    isFull = false;
+    process.nextTick(() => response.emit("drain"));
   };
   const goOn = (): void => {
     isBusy = false;
     pump();
   };
   const pump = (): void => {
-    if (isBusy || isOver || response.destroyed) return;
+    if (isBusy || isOver || isClosed) return;
     const head = queue[0];
     if (left <= 0 || (head === undefined && hasEnded)) {
       if (!response.headersSent) response.flushHeaders();
@@ -120,16 +140,13 @@ function spoil(response: ServerResponse, { slice, interval, limit, end: fate }: 
     isBusy = true;
     // The next one only when this one has left the process, or a reset would overtake it.
     write(head.subarray(0, size), undefined, () => {
-      if (left <= 0 || interval === 0) goOn();
+      if (left <= 0 || interval === 0 || isClosed) goOn();
       else {
         timer = clock.setTimeout(goOn, interval);
         timer.ref();
       }
     });
-    if (isFull && queued < highWater) {
-      isFull = false;
-      process.nextTick(() => response.emit("drain"));
-    }
+    if (queued < highWater) tellDrained();
   };
   const take = (data: unknown, encoding: unknown): void => {
     if (!isBytes(data) || isOver) return;
@@ -140,7 +157,10 @@ function spoil(response: ServerResponse, { slice, interval, limit, end: fate }: 
     pump();
   };
 
-  response.once("close", () => timer?.clear());
+  response.once("close", () => {
+    isClosed = true;
+    timer?.clear();
+  });
   response.write = ((data: unknown, encoding?: unknown, done?: unknown) => {
     take(data, encoding);
     const last = lastOf(encoding, done);
@@ -152,7 +172,10 @@ function spoil(response: ServerResponse, { slice, interval, limit, end: fate }: 
     take(data, encoding);
     hasEnded = true;
     const last = lastOf(data, encoding, done);
-    if (last !== undefined) response.once("finish", last);
+    if (last !== undefined) {
+      if (isClosed) process.nextTick(last);
+      else response.once("close", last); // a response that is cut off never finishes
+    }
     pump();
     return response;
   }) as ServerResponse["end"];
@@ -168,10 +191,14 @@ function methodsOf(response: ServerResponse): { writeHead: Head; write: Write; e
 }
 
 function cut(response: ServerResponse): void {
-  const { stream } = response as ServerResponse & { readonly stream?: { close(code: number): void } };
-  if (stream !== undefined)
-    stream.close(2); // of HTTP/2: an internal error
-  else response.socket?.resetAndDestroy();
+  const stream = streamOf(response);
+  if (stream === undefined) response.socket?.resetAndDestroy();
+  else stream.close(2); // an internal error
+}
+
+/** Of HTTP/2: one of several in a connection. */
+function streamOf(response: ServerResponse): { close(code: number): void } | undefined {
+  return (response as ServerResponse & { readonly stream?: { close(code: number): void } }).stream;
 }
 
 function isBytes(data: unknown): data is string | Uint8Array {

@@ -1,5 +1,6 @@
 // What can be wrong with an HTTP server's answers, as plain data.
 import { checkCount, checkDuration, checkFunction, checkOneOf, checkRatio, describe } from "@proj/concurrency/options";
+import { checkKnown, checkText } from "./chaos-check.ts";
 import { type ChaosPattern, checkPattern, fits } from "./chaos-rules.ts";
 
 /** A request, as far as rules look at it. */
@@ -54,7 +55,7 @@ export interface StatusFault extends HttpFaultMatch {
   readonly status: number;
   /** Default: none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Default: empty. */
+  /** Default: empty. The statuses 204, 205 and 304 have none. */
   readonly body?: string | undefined;
 }
 
@@ -98,7 +99,19 @@ export type HttpFault =
   | ResetFault
   | NoAnswerFault;
 
-const kinds = ["slow-headers", "slow-body", "status", "truncate", "wrong-length", "reset", "no-answer"] as const;
+const common = ["kind", "name", "rate", "method", "path", "when", "times"];
+
+/** What only faults of one kind have. */
+const fields: Readonly<Record<HttpFault["kind"], readonly string[]>> = {
+  "slow-headers": ["delay", "jitter"],
+  "slow-body": ["bytes", "interval"],
+  status: ["status", "headers", "body"],
+  truncate: ["bytes"],
+  "wrong-length": ["by"],
+  reset: ["bytes"],
+  "no-answer": [],
+};
+const kinds = Object.keys(fields);
 
 /** Returns the fault if it makes sense. */
 export function checkHttpFault(fault: HttpFault): HttpFault {
@@ -106,7 +119,9 @@ export function checkHttpFault(fault: HttpFault): HttpFault {
   if (fault === null || typeof fault !== "object") {
     throw new TypeError(`Cannot ${action}: it must be an object, got ${describe(fault)}`);
   }
-  checkOneOf(action, "kind", fault.kind, kinds);
+  checkOneOf<string>(action, "kind", fault.kind, kinds);
+  checkKnown(action, fault, [...common, ...fields[fault.kind]]);
+  checkText(action, "name", fault.name);
   if (fault.rate !== undefined) checkRatio(action, "rate", fault.rate);
   if (fault.times !== undefined) checkCount(action, "times", fault.times, 0, true);
   if (fault.when !== undefined) checkFunction(action, "when", fault.when);
@@ -118,14 +133,31 @@ export function checkHttpFault(fault: HttpFault): HttpFault {
   } else if (fault.kind === "slow-body") {
     checkDuration(action, "interval", fault.interval);
     if (fault.bytes !== undefined) checkCount(action, "bytes", fault.bytes, 1);
-  } else if (fault.kind === "status") {
-    if (checkCount(action, "status", fault.status, 200) > 599) {
-      throw new RangeError(`Cannot ${action}: status must be at most 599, got ${fault.status}`);
-    }
-  } else if (fault.kind === "truncate") checkCount(action, "bytes", fault.bytes, 0);
+  } else if (fault.kind === "status") checkStatus(action, fault);
+  else if (fault.kind === "truncate") checkCount(action, "bytes", fault.bytes, 0);
   else if (fault.kind === "reset" && fault.bytes !== undefined) checkCount(action, "bytes", fault.bytes, 0);
   else if (fault.kind === "wrong-length") checkCount(action, "by", fault.by, Number.MIN_SAFE_INTEGER);
   return fault;
+}
+
+/** An answer that nobody could give would fail the server, and not the client. */
+function checkStatus(action: string, { status, headers, body }: StatusFault): void {
+  if (checkCount(action, "status", status, 200) > 599) {
+    throw new RangeError(`Cannot ${action}: status must be at most 599, got ${status}`);
+  }
+  checkText(action, "body", body);
+  if (body !== undefined && [204, 205, 304].includes(status)) {
+    throw new TypeError(`Cannot ${action}: body must be left out, as an answer with the status ${status} has none`);
+  }
+  if (headers === undefined) return;
+  const isGood =
+    typeof headers === "object" &&
+    headers !== null &&
+    Object.entries(headers).every(
+      ([name, value]) =>
+        /^[\w!#$%&'*+.^`|~-]+$/.test(name) && typeof value === "string" && /^[\t\x20-\x7e\x80-\xff]*$/.test(value),
+    );
+  if (!isGood) throw new TypeError(`Cannot ${action}: headers must be an object of names and texts as HTTP has them`);
 }
 
 /** Whether the fault is for this request, its `rate` aside. */

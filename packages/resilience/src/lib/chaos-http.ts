@@ -1,5 +1,6 @@
 // Makes an HTTP server's answers slow, wrong, short or missing.
 import type { RequestListener } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { type Clock, systemClock } from "@proj/concurrency";
 import { register } from "@proj/concurrency/inspect";
 import { checkCount, checkFunction } from "@proj/concurrency/options";
@@ -42,6 +43,9 @@ export interface HttpFaultsStats {
   readonly hits: Readonly<Record<string, number>>;
 }
 
+/** A listener of the compatible side of `node:http2`. */
+export type Http2Listener = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+
 /** Faults for handlers, made by {@link httpFaults}. */
 export interface HttpFaults {
   /** As the options say. */
@@ -64,6 +68,7 @@ export interface HttpFaults {
   ): (request: Request, ...rest: Rest) => Promise<Response>;
   /** The same listener of `node:http` or of the compatible side of `node:http2` with these faults. */
   listener(listener: RequestListener): RequestListener;
+  listener(listener: Http2Listener): Http2Listener;
   /** A snapshot. */
   stats(): HttpFaultsStats & Readonly<Record<string, unknown>>;
 }
@@ -144,13 +149,17 @@ class HandlerFaults implements HttpFaults {
     };
   }
 
-  listener(listener: RequestListener): RequestListener {
+  listener(listener: RequestListener): RequestListener;
+  listener(listener: Http2Listener): Http2Listener;
+  listener(given: RequestListener | Http2Listener): RequestListener & Http2Listener {
+    const listener = given as RequestListener; // of both kinds no more is used than what they have in common
     checkFunction("wrap a listener", "listener", listener);
-    return (request, response) => {
+    const spoilt: RequestListener = (request, response) => {
       const plan = this.#isActive ? this.#plan(request.method ?? "", pathOf(request.url ?? "")) : undefined;
       if (plan === undefined) listener(request, response);
       else listenBadly(plan, request, response, listener, this.#clock);
     };
+    return spoilt as RequestListener & Http2Listener;
   }
 
   get #isActive(): boolean {

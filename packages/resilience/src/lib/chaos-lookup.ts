@@ -3,6 +3,7 @@ import { lookup as systemLookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { type Clock, systemClock } from "@proj/concurrency";
 import { checkCount, checkDuration, checkOneOf, checkRatio, describe } from "@proj/concurrency/options";
+import { checkKnown, checkText } from "./chaos-check.ts";
 import { freshSeed } from "./chaos-random.ts";
 import { RuleList } from "./chaos-rule-list.ts";
 import { type ChaosPattern, checkPattern, fits } from "./chaos-rules.ts";
@@ -133,6 +134,9 @@ function checkLookupFault(fault: LookupFault): LookupFault {
     throw new TypeError(`Cannot ${action}: it must be an object, got ${describe(fault)}`);
   }
   checkOneOf(action, "kind", fault.kind, ["fail", "latency"]);
+  const fields = fault.kind === "fail" ? ["code"] : ["ms", "jitter"];
+  checkKnown(action, fault, ["kind", "name", "host", "rate", "times", ...fields]);
+  checkText(action, "name", fault.name);
   if (fault.rate !== undefined) checkRatio(action, "rate", fault.rate);
   if (fault.times !== undefined) checkCount(action, "times", fault.times, 0, true);
   checkPattern(action, "host", fault.host);

@@ -20,7 +20,7 @@ export class RuleList<R extends SwitchableRule> {
   constructor(seed: number, rules: readonly R[], check: (rule: R) => R) {
     this.#seed = seed;
     this.#check = check;
-    this.#rules = rules.map(check);
+    this.#rules = this.#copiesOf(rules);
   }
 
   get rules(): readonly R[] {
@@ -32,12 +32,12 @@ export class RuleList<R extends SwitchableRule> {
   }
 
   set(rules: readonly R[]): void {
-    this.#rules = rules.map(this.#check);
+    this.#rules = this.#copiesOf(rules);
     this.#used = new Map();
   }
 
   add(rule: R): Disposable {
-    const added = { ...this.#check(rule) }; // the same rule twice is two rules
+    const [added] = this.#copiesOf([rule]) as [R]; // as many as there were
     this.#rules = [...this.#rules, added];
     return {
       [Symbol.dispose]: () => {
@@ -45,6 +45,11 @@ export class RuleList<R extends SwitchableRule> {
         this.#used.delete(added);
       },
     };
+  }
+
+  /** The same rule twice is two rules. */
+  #copiesOf(rules: readonly R[]): readonly R[] {
+    return rules.map((rule) => ({ ...this.#check(rule) }));
   }
 
   /** Whether a rule that is for this subject hits it; counts it if it does. */

@@ -1,6 +1,7 @@
 // What can be done to a call, and to which calls.
 import { checkCount, checkDuration, checkFunction, checkOneOf, checkRatio, describe } from "@proj/concurrency/options";
 import type { Call } from "./call.ts";
+import { checkKnown, checkText } from "./chaos-check.ts";
 
 /** Texts that a rule is for: one, several, or those that an expression matches. */
 export type ChaosPattern = string | readonly string[] | RegExp;
@@ -150,6 +151,17 @@ export function drop(options: Omit<DropRule, "kind"> = {}): DropRule {
 
 const kinds = ["latency", "fault", "outcome", "hang", "drop"] as const;
 
+const common = ["kind", "name", "rate", "key", "endpoint", "attempt", "when", "times"];
+
+/** What only rules of one kind have. */
+const fields: Readonly<Record<ChaosRule["kind"], readonly string[]>> = {
+  latency: ["ms", "jitter"],
+  fault: ["error", "phase"],
+  outcome: ["value"],
+  hang: [],
+  drop: [],
+};
+
 /** Returns the rule if it makes sense. */
 export function checkRule<R extends ChaosRule>(rule: R): R {
   const action = "make a chaos rule";
@@ -157,6 +169,8 @@ export function checkRule<R extends ChaosRule>(rule: R): R {
     throw new TypeError(`Cannot ${action}: the rule must be an object, got ${describe(rule)}`);
   }
   checkOneOf(action, "kind", rule.kind, kinds);
+  checkKnown(action, rule, [...common, ...fields[rule.kind]]);
+  checkText(action, "name", rule.name);
   if (rule.rate !== undefined) checkRatio(action, "rate", rule.rate);
   if (rule.times !== undefined) checkCount(action, "times", rule.times, 0, true);
   if (rule.when !== undefined) checkFunction(action, "when", rule.when);
@@ -167,7 +181,12 @@ export function checkRule<R extends ChaosRule>(rule: R): R {
     checkDuration(action, "ms", rule.ms);
     if (rule.jitter !== undefined) checkDuration(action, "jitter", rule.jitter);
   }
-  if (rule.kind === "fault" && rule.phase !== undefined) checkOneOf(action, "phase", rule.phase, ["before", "after"]);
+  if (rule.kind === "fault") {
+    if (rule.phase !== undefined) checkOneOf(action, "phase", rule.phase, ["before", "after"]);
+    if (rule.error !== undefined && !(rule.error instanceof Error) && typeof rule.error !== "function") {
+      throw new TypeError(`Cannot ${action}: error must be an Error or a function, got ${describe(rule.error)}`);
+    }
+  }
   return rule;
 }
 

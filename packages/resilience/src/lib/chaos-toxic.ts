@@ -1,5 +1,6 @@
 // What can be wrong with a connection, as plain data.
 import { checkCount, checkDuration, checkOneOf, checkPositive, checkRatio, describe } from "@proj/concurrency/options";
+import { checkKnown, checkText } from "./chaos-check.ts";
 
 /** Which way the bytes go: `"upstream"` from client to server, `"downstream"` back. */
 export type ToxicDirection = "upstream" | "downstream" | "both";
@@ -179,9 +180,7 @@ const fields: Readonly<Record<Toxic["type"], Readonly<Record<string, Check>>>> =
 };
 
 const common: Readonly<Record<string, Check>> = {
-  name: optional((action, option, value) => {
-    if (typeof value !== "string") throw new TypeError(`Cannot ${action}: ${option} must be a text`);
-  }),
+  name: checkText,
   direction: optional((action, option, value) => checkOneOf(action, option, value, directions)),
   share: optional(checkRatio),
 };
@@ -220,9 +219,7 @@ export function checkToxic<T extends Toxic>(toxic: T, types: readonly Toxic["typ
   checkOneOf("add a toxic", "type", type, types);
   const action = `add a ${type} toxic`;
   const known = { ...common, ...fields[type] };
-  for (const name of Object.keys(rest)) {
-    if (!Object.hasOwn(known, name)) throw new TypeError(`Cannot ${action}: it has no option ${name}`);
-  }
+  checkKnown(action, rest, Object.keys(known));
   for (const [name, check] of Object.entries(known)) {
     check(action, name, (rest as Readonly<Record<string, never>>)[name] as never); // the checks are for any value
   }
