@@ -8,10 +8,6 @@ interface AnyCache {
   set(key: string, value: object): unknown;
 }
 
-interface CommonJs {
-  readonly default: new (capacity: number) => AnyCache;
-}
-
 type Maker = (max: number) => Promise<AnyCache>;
 
 const ours = "@proj/memory (tlfu)";
@@ -31,10 +27,7 @@ const makers: Readonly<Record<string, Maker>> = {
   "quick-lru": async (max) => new (await import("quick-lru")).default<string, object>({ maxSize: max }),
   "tiny-lru": async (max) => (await import("tiny-lru")).lru<object>(max) as AnyCache,
   "@neophi/sieve-cache": async (max) => new (await import("@neophi/sieve-cache")).SieveCache<string, object>(max),
-  "mnemonist LRUMap": async (max) => {
-    const { default: LRUMap } = (await import("mnemonist/lru-map.js")) as unknown as CommonJs; // its types say otherwise
-    return new LRUMap(max);
-  },
+  "mnemonist LRUMap": async (max) => new (await import("mnemonist")).LRUMap<string, object>(max),
   "@cacheable/memory": async (max) =>
     new (await import("@cacheable/memory")).CacheableMemory({ lruSize: max }) as AnyCache,
 };

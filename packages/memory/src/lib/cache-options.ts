@@ -64,7 +64,9 @@ export interface CacheStats {
   readonly entries: number;
   /** What they weigh together: 0 where the cache does not weigh. */
   readonly bytes: number;
+  /** Reads that found a value. */
   readonly hits: number;
+  /** Reads that found none. */
   readonly misses: number;
   /** Hits among all that were asked for; 0 before the first. */
   readonly hitRatio: number;

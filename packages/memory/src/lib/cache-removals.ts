@@ -4,10 +4,13 @@ import { listening, tell } from "./events.ts";
 
 /** Told on the diagnostics channel `proj:memory:event` of each entry that leaves a {@link Cache}. */
 export interface CacheEvent {
+  /** What has happened. */
   readonly kind: "cache-evicted";
   /** The cache's; `undefined` if it has none. */
   readonly name: string | undefined;
+  /** That of the entry. */
   readonly key: unknown;
+  /** Why it left. */
   readonly cause: EvictionCause;
 }
 
