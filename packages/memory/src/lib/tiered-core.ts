@@ -70,7 +70,7 @@ export class Core<V> {
           : ({ value }, key) => entryBytes + (weigh === undefined ? estimateBytes(key, value) : weigh(value, key)),
     });
     this.fills = new Fills(clock);
-    const epoch = () => this.#generation;
+    const epoch = () => this.epoch; // no number, and so never the same, while others may write without being heard
     const linkSettings = {
       clock,
       random,
