@@ -132,7 +132,7 @@ class RedisTier implements Tier {
     const px = pxOf(value.expiresAt - this.#clock.wall());
     if (px === undefined) return fill === undefined ? this.#delete([key]) : undefined;
     const set = ["SET", this.#prefix + key, wrap(value), ...px];
-    if (fill === undefined) await command(this.#client, set);
+    if (fill === undefined || !this.fences) await command(this.#client, set);
     else await this.#fill(key, set, fill);
   }
 
