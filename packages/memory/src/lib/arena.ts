@@ -32,7 +32,9 @@ export interface ArenaMark extends Disposable {
 export interface ArenaStats {
   /** Given out, what alignment and the ends of blocks have cost included. */
   readonly usedBytes: number;
+  /** Bytes of all blocks, in use or not. */
   readonly takenBytes: number;
+  /** How many blocks were taken. */
   readonly blocks: number;
   /** The most that was ever in use. */
   readonly peakBytes: number;
@@ -114,34 +116,42 @@ export class Arena {
     return block.bytes.subarray(start, start + length);
   }
 
+  /** The byte at an offset. @throws RangeError for one outside of its memory, with `checks` outside of what is in use; here and below */
   readUint8(at: number): number {
     return this.#blockOf(at).view.getUint8(at & this.#mask);
   }
 
+  /** The signed integer of 4 bytes at an offset. */
   readInt32(at: number): number {
     return this.#blockOf(at).view.getInt32(at & this.#mask, true);
   }
 
+  /** The unsigned integer of 4 bytes at an offset. */
   readUint32(at: number): number {
     return this.#blockOf(at).view.getUint32(at & this.#mask, true);
   }
 
+  /** The double of 8 bytes at an offset. */
   readFloat64(at: number): number {
     return this.#blockOf(at).view.getFloat64(at & this.#mask, true);
   }
 
+  /** Writes the lowest 8 bits of a number. */
   writeUint8(at: number, value: number): void {
     this.#blockOf(at).view.setUint8(at & this.#mask, value);
   }
 
+  /** Writes the lowest 32 bits of a number. */
   writeInt32(at: number, value: number): void {
     this.#blockOf(at).view.setInt32(at & this.#mask, value, true);
   }
 
+  /** Writes the lowest 32 bits of a number. */
   writeUint32(at: number, value: number): void {
     this.#blockOf(at).view.setUint32(at & this.#mask, value, true);
   }
 
+  /** Writes a double of 8 bytes. */
   writeFloat64(at: number, value: number): void {
     this.#blockOf(at).view.setFloat64(at & this.#mask, value, true);
   }
@@ -194,6 +204,7 @@ export class Arena {
     this.#end = 0;
   }
 
+  /** What it has taken and given out. */
   stats(): ArenaStats {
     return {
       usedBytes: this.#next,

@@ -36,11 +36,15 @@ export interface PooledBuffer extends Disposable {
 
 /** How a {@link BufferPool} is used. */
 export interface BufferPoolStats {
+  /** Lent now. */
   readonly held: number;
+  /** Ready to be lent again. */
   readonly idle: number;
+  /** What these take, at most `maxIdleBytes`. */
   readonly idleBytes: number;
   /** Taken from what lay idle. */
   readonly reused: number;
+  /** Made, as nothing that fits lay idle. */
   readonly made: number;
   /** Came back and were not kept. */
   readonly dropped: number;
@@ -137,6 +141,7 @@ export class BufferPool {
     return before - this.#idleBytes;
   }
 
+  /** What is lent and idle now, and what was reused. */
   stats(): BufferPoolStats {
     return {
       held: this.#held,

@@ -25,6 +25,7 @@ export interface ByteCacheOptions {
 
 /** How a {@link ByteCache} has done since it was made. */
 export interface ByteCacheStats {
+  /** Those that have expired and were not looked at since included. */
   readonly entries: number;
   /** What has been taken for keys, values and their headers of 20 bytes: never above `maxBytes`. */
   readonly bytes: number;
@@ -32,7 +33,9 @@ export interface ByteCacheStats {
   readonly liveBytes: number;
   /** What the table takes. */
   readonly indexBytes: number;
+  /** Calls of `get` and `read` that found a value. */
   readonly hits: number;
+  /** Calls of `get` and `read` that found none. */
   readonly misses: number;
   /** Dropped to make room. */
   readonly evicted: number;
@@ -208,6 +211,7 @@ export class ByteCache {
     for (const key of keys) if (key !== undefined) yield key;
   }
 
+  /** Counts since the cache was made, and what it takes now. */
   stats(): ByteCacheStats {
     return {
       entries: this.#index.size,

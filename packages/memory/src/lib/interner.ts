@@ -14,10 +14,13 @@ export interface InternerOptions {
 
 /** How an {@link Interner} is used. */
 export interface InternerStats {
+  /** How many are kept, at most `max`. */
   readonly strings: number;
   /** Bytes of the texts that are kept. */
   readonly bytes: number;
+  /** Texts that were known. */
   readonly hits: number;
+  /** Texts that were not, or cannot be kept. */
   readonly misses: number;
 }
 
@@ -98,6 +101,7 @@ export class Interner {
     this.#table = new Uint32Array(32);
   }
 
+  /** What is kept now, and how often it was asked for. */
   stats(): InternerStats {
     return { strings: this.#strings.length, bytes: this.#used, hits: this.#hits, misses: this.#misses };
   }

@@ -72,6 +72,7 @@ export interface CollectOptions {
 
 /** Watches until it is disposed of. Made by {@link memoryMonitor}. */
 export interface MemoryMonitor extends Disposable {
+  /** As it was at the last look. */
   readonly level: PressureLevel;
   /** The last reading. */
   readonly reading: MemoryReading;

@@ -5,6 +5,7 @@ import { getHeapStatistics } from "node:v8";
 
 /** What a process uses and may use, in bytes. */
 export interface MemoryReading {
+  /** What is in the heap, garbage included, in bytes. */
   readonly heapUsed: number;
   /** What V8 lets the heap grow to, see `--max-old-space-size`. */
   readonly heapLimit: number;
@@ -20,6 +21,7 @@ export interface MemoryReading {
 
 /** A source of readings. Dispose of it when done. */
 export interface MemoryProbe extends Disposable {
+  /** What the process uses now. */
   read(): MemoryReading;
 }
 

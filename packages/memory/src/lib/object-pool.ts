@@ -18,10 +18,13 @@ export interface ObjectPoolOptions<T extends object> {
 
 /** How an {@link ObjectPool} is used. */
 export interface ObjectPoolStats {
+  /** Lent now. */
   readonly held: number;
+  /** Ready to be lent again. */
   readonly idle: number;
   /** Taken from what lay idle. */
   readonly reused: number;
+  /** Made, as none lay idle. */
   readonly made: number;
   /** Came back and were not kept. */
   readonly dropped: number;
@@ -125,6 +128,7 @@ export class ObjectPool<T extends object> {
     return count;
   }
 
+  /** What is lent and idle now, and what was reused. */
   stats(): ObjectPoolStats {
     return {
       held: this.#held,

@@ -14,8 +14,11 @@ export interface WeakCacheOptions {
 export interface WeakCacheStats {
   /** Keys, those whose value may have been collected included. */
   readonly entries: number;
+  /** Of these, the ones that are held strongly. */
   readonly strong: number;
+  /** Calls of `get` that found a value. */
   readonly hits: number;
+  /** Calls of `get` that found none, or one that was collected. */
   readonly misses: number;
   /** Values that were found to be collected. */
   readonly collected: number;
@@ -122,6 +125,7 @@ export class WeakCache<K, V extends object> {
     return before - this.#strong.size;
   }
 
+  /** Counts since the cache was made, and what it holds now. */
   stats(): WeakCacheStats {
     return {
       entries: this.#weak.size,
