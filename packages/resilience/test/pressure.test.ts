@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { PressureError, pressure } from "@proj/resilience/chaos";
 import { runTool, spawnProcess, temporaryFolder } from "@tooling/testing";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { echoServer, turns, until } from "./support/chaos-servers.ts";
 
 const onLinux = test.skipIf(process.platform !== "linux");
@@ -65,7 +65,7 @@ test("descriptors of a server are held by connections to it, and given back", as
   await until(() => server.sockets.size === 0);
 });
 
-test("it ends with its parent, even one that was killed", async () => {
+test.concurrent("it ends with its parent, even one that was killed", async () => {
   const module = JSON.stringify(new URL("../src/chaos.ts", import.meta.url).href);
   const program = `
     const { pressure } = await import(${module});
@@ -82,24 +82,26 @@ test("it ends with its parent, even one that was killed", async () => {
   await until(() => !isAlive(pid));
 });
 
-test.each([false, true])("it works from a bundle, minified with names kept or as it is: %s", async (minify) => {
-  // The bundler that tsup builds with; only the part of its API that is used here is typed.
-  const { build } = createRequire(import.meta.resolve("tsup"))("esbuild") as {
-    build(options: object): Promise<unknown>;
-  };
-  await using folder = await temporaryFolder();
-  const outfile = join(folder.path, "chaos.mjs");
-  await build({
-    entryPoints: [fileURLToPath(new URL("../src/chaos.ts", import.meta.url))],
-    outfile,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    conditions: ["@proj/source"],
-    minify,
-    keepNames: minify,
-  });
-  const program = `
+test.concurrent.each([false, true])(
+  "it works from a bundle, minified with names kept or as it is: %s",
+  async (minify) => {
+    // The bundler that tsup builds with; only the part of its API that is used here is typed.
+    const { build } = createRequire(import.meta.resolve("tsup"))("esbuild") as {
+      build(options: object): Promise<unknown>;
+    };
+    await using folder = await temporaryFolder();
+    const outfile = join(folder.path, "chaos.mjs");
+    await build({
+      entryPoints: [fileURLToPath(new URL("../src/chaos.ts", import.meta.url))],
+      outfile,
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      conditions: ["@proj/source"],
+      minify,
+      keepNames: minify,
+    });
+    const program = `
     const { pressure } = await import(${JSON.stringify(pathToFileURL(outfile).href)});
     for (const start of [
       () => pressure.memory({ bytes: 2_000_000 }),
@@ -110,11 +112,12 @@ test.each([false, true])("it works from a bundle, minified with names kept or as
       console.log(pressing.held);
     }
   `;
-  const { code, stdout } = await runTool(process.execPath, ["--input-type=module", "--eval", program]);
-  expect([code, stdout]).toEqual([0, "2000000\n1\n10\n"]);
-});
+    const { code, stdout } = await runTool(process.execPath, ["--input-type=module", "--eval", program]);
+    expect([code, stdout]).toEqual([0, "2000000\n1\n10\n"]);
+  },
+);
 
-test("it does not keep its parent alive", async () => {
+test.concurrent("it does not keep its parent alive", async () => {
   const module = JSON.stringify(new URL("../src/chaos.ts", import.meta.url).href);
   const program = `
     const { pressure } = await import(${module});
@@ -139,6 +142,41 @@ test("what would harm the machine is refused", async () => {
   await expect(pressure.memory({ bytes: 0 })).rejects.toThrow(RangeError);
   await expect(pressure.cpu({ threads: 10_000 })).rejects.toThrow(/threads must be at most \d+, got 10000/);
   await expect(pressure.cpu({ load: 1.5 })).rejects.toThrow(RangeError);
+  await expect(pressure.cpu({ load: 0 })).rejects.toThrow(/load must be a positive number, got 0/);
   await expect(pressure.fds({ count: 100_000 })).rejects.toThrow(/count must be at most 65536/);
   expect(new PressureError("cpu", "x").code).toBe("ERR_PRESSURE");
+});
+
+test("two at once do not take more together than one may", async () => {
+  const available = vi.spyOn(process, "availableMemory").mockReturnValue(10_000_000);
+  const first = pressure.memory({ bytes: 3_000_000 });
+  await expect(pressure.memory({ bytes: 3_000_000 })).rejects.toThrow(/what is available, 2000000, got 3000000/);
+  await using _second = await pressure.memory({ bytes: 2_000_000 });
+  await using _first = await first;
+  await using _third = await pressure.memory({ bytes: 5_000_000 }); // the system counts the others now
+  available.mockRestore();
+});
+
+test("a process that cannot be started is told as what it is", async () => {
+  const path = process.execPath;
+  process.execPath = "/nowhere/node";
+  const starting = pressure.memory({ bytes: 1 });
+  const refused = expect(starting).rejects.toMatchObject({ code: "ERR_PRESSURE", cause: { code: "ENOENT" } });
+  await turns(1);
+  process.execPath = path;
+  await refused;
+});
+
+onLinux("a server that does not even refuse is full: what it has taken is held", async () => {
+  const program = `
+    const server = require("node:net").createServer(() => {});
+    server.listen({ port: 0, host: "127.0.0.1", backlog: 5 }, () => console.log("port", server.address().port));
+  `;
+  await using server = spawnProcess(process.execPath, ["--eval", program]);
+  const port = Number((await server.waitForLine(/port (\d+)/))[1]);
+  server.signal("SIGSTOP"); // the system accepts as many as fit into the backlog
+  await using fds = await pressure.fds({ count: 30, target: port });
+  expect(fds.held).toBeGreaterThan(0);
+  expect(fds.held).toBeLessThan(30);
+  server.signal("SIGCONT");
 });

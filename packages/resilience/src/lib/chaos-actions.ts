@@ -1,5 +1,5 @@
 // What can be done at a time of a scenario.
-import { checkOneOf } from "@proj/concurrency/options";
+import { checkCount, checkFunction, checkOneOf } from "@proj/concurrency/options";
 import type { DownToxic } from "./chaos-toxic.ts";
 
 /** Makes things worse, makes them right again, or neither. */
@@ -58,12 +58,9 @@ export function inject<
 >(target: FaultTarget<F>, ...faults: readonly F[]): ScenarioAction {
   const labels = faults.map(({ name, type, kind }) => name ?? type ?? kind).join(", ");
   return act("fault", `${labels} for ${target.name ?? "target"}`, () => {
-    const added = faults.map((fault) => target.add(fault));
-    return {
-      [Symbol.dispose]() {
-        for (const fault of added) fault[Symbol.dispose]();
-      },
-    };
+    using added = new DisposableStack(); // one that is refused takes the earlier ones along
+    for (const fault of faults) added.use(target.add(fault));
+    return added.move();
   });
 }
 
@@ -103,7 +100,7 @@ export function heal(...targets: readonly HealTarget[]): ScenarioAction {
 /**
  * An action of your own. What it gives back is disposed, if it can be, by a later `heal()`, at the latest when the scenario ends.
  *
- * @throws TypeError for a kind that there is not
+ * @throws TypeError for a kind that there is not, or what is no function
  * @example
  * ```ts
  * import { act, pressure } from "@proj/resilience/chaos";
@@ -114,6 +111,7 @@ export function heal(...targets: readonly HealTarget[]): ScenarioAction {
  */
 export function act(kind: ScenarioActionKind, label: string, run: (stage: ScenarioStage) => unknown): ScenarioAction {
   checkOneOf("make a scenario action", "kind", kind, ["fault", "heal", "note"]);
+  checkFunction("make a scenario action", "run", run);
   return { kind, label, run };
 }
 
@@ -121,6 +119,7 @@ export function act(kind: ScenarioActionKind, label: string, run: (stage: Scenar
  * An action: stops a process as a long pause for garbage collection would, or a machine that hangs: its connections stay
  * open, and nothing in it goes on. `heal()` lets it go on. Needs a system with signals, so not Windows.
  *
+ * @throws RangeError or TypeError for this process itself, and for what is no process
  * @example
  * ```ts
  * import { freeze } from "@proj/resilience/chaos";
@@ -130,6 +129,8 @@ export function act(kind: ScenarioActionKind, label: string, run: (stage: Scenar
  */
 export function freeze(target: { readonly pid?: number | undefined }): ScenarioAction {
   const { pid } = target;
+  if (pid !== undefined) checkCount("freeze a process", "pid", pid, 1); // others are groups of processes
+  if (pid === process.pid) throw new RangeError("Cannot freeze a process: this one could not let itself go on");
   return act("fault", `freeze process ${pid}`, () => {
     if (pid === undefined) throw new TypeError("Cannot freeze a process: it has no pid, it may not have started");
     process.kill(pid, "SIGSTOP");

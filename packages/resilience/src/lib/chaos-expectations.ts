@@ -152,7 +152,7 @@ export function latencyBelow(
 
 /**
  * The work is not done many times over: at most `factor` attempts per call, counted where they arrive. This is what
- * retries without a budget break.
+ * retries without a budget break. `attempts` tells those since the scenario began, without its `warmUp`.
  *
  * @throws RangeError or TypeError for a factor that is none
  * @example

@@ -78,6 +78,13 @@ if (order.kind === "memory") {
   const { connect } = process.getBuiltinModule("node:net");
   let open = 0;
   let left = order.count;
+  let isReported = false;
+  const tell = () => {
+    if (isReported) return;
+    isReported = true;
+    report({ held: open });
+  };
+  let patience = setTimeout(tell, 500);
   for (let i = 0; i < order.count; i++) {
     const socket = connect(order.target);
     kept.push(socket);
@@ -86,7 +93,9 @@ if (order.kind === "memory") {
       if (isSettled) return;
       isSettled = true;
       open += by;
-      if (--left === 0) report({ held: open });
+      clearTimeout(patience);
+      if (--left === 0) tell();
+      else patience = setTimeout(tell, 500); // one that is full, or hangs, does not even refuse
     };
     socket.on("connect", settle(1)).on("error", settle(0)); // the server has no more
   }

@@ -3,7 +3,7 @@ import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import type { Readable, Writable } from "node:stream";
-import { checkCount, checkDuration, checkRatio } from "@proj/concurrency/options";
+import { checkCount, checkDuration, checkPositive, checkRatio } from "@proj/concurrency/options";
 import { type ProxyAddress, parseAddress } from "./chaos-address.ts";
 import { type PressureOrder, type PressureReport, pressureProgram } from "./chaos-pressure-host.ts";
 
@@ -29,7 +29,7 @@ export interface CpuPressureOptions extends PressureOptions {
 
 /** What can be set on `pressure.fds`. */
 export interface FdPressureOptions extends PressureOptions {
-  /** How many to hold, up to 65,536. Fewer if the system, or the server, gives no more. */
+  /** How many to hold, up to 65,536. Fewer if the system, or the server, gives no more, the server for half a second. */
   readonly count: number;
   /** Connects to this server, so that its own descriptors are used up. Default: opens files, which counts for the system. */
   readonly target?: ProxyAddress | undefined;
@@ -48,6 +48,9 @@ export interface Pressure extends AsyncDisposable {
   /** Resolves when all is given back. May be called again. */
   stop(): Promise<void>;
 }
+
+/** Bytes that were asked for and are still available, for the next one who asks. */
+let ordered = 0;
 
 /**
  * Puts the machine, or a server, under pressure. Each call starts one child process and resolves when that holds what it
@@ -71,17 +74,24 @@ export const pressure = {
   async memory(options: MemoryPressureOptions): Promise<Pressure> {
     const action = "put memory under pressure";
     const bytes = checkCount(action, "bytes", options.bytes, 1);
-    const cap = Math.floor(process.availableMemory() / 2);
+    const cap = Math.max(0, Math.floor(process.availableMemory() / 2) - ordered);
     if (bytes > cap) {
       throw new RangeError(`Cannot ${action}: bytes must be at most half of what is available, ${cap}, got ${bytes}`);
     }
-    return await start({ kind: "memory", bytes, timeout: timeoutOf(action, options) });
+    const timeout = timeoutOf(action, options);
+    ordered += bytes;
+    try {
+      return await start({ kind: "memory", bytes, timeout });
+    } finally {
+      ordered -= bytes;
+    }
   },
 
   /** Keeps processors busy. */
   async cpu(options: CpuPressureOptions = {}): Promise<Pressure> {
     const action = "put processors under pressure";
     const { load = 1, threads = availableParallelism() } = options;
+    checkPositive(action, "load", load);
     checkRatio(action, "load", load);
     checkCount(action, "threads", threads, 1);
     if (threads > availableParallelism()) {
@@ -189,7 +199,9 @@ class RunningPressure implements Pressure {
       text += part;
       if (text.includes("\n")) resolve(JSON.parse(text.slice(0, text.indexOf("\n"))) as PressureReport); // its own line
     });
-    this.#child.once("error", reject);
+    this.#child.once("error", (cause) =>
+      reject(new PressureError(this.kind, `no process could be started, ${cause.message}`, { cause })),
+    );
     this.#child.once("close", () =>
       reject(new PressureError(this.kind, "the process ended, it may have got too much")),
     );

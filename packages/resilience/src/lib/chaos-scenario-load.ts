@@ -1,6 +1,6 @@
 // Calls a task again and again, and remembers how each call went.
 import { abortable, type Clock, Context, sleep } from "@proj/concurrency";
-import { checkCount, checkDuration, checkFunction, checkPositive } from "@proj/concurrency/options";
+import { checkCount, checkDuration, checkFunction, checkPositive, describe } from "@proj/concurrency/options";
 
 /** What a scenario does all the time, and looks at. */
 export interface ScenarioLoad {
@@ -12,7 +12,7 @@ export interface ScenarioLoad {
   readonly concurrency?: number | undefined;
   /** Milliseconds that such a caller waits between two calls. Default: 10. */
   readonly pause?: number | undefined;
-  /** Milliseconds after which a call counts as failed. Default: no limit. */
+  /** Milliseconds after which a call counts as failed. Default: no limit; what never answers then never fails either. */
   readonly timeout?: number | undefined;
   /** Calls at a time at most; with a `rate`, more are skipped. Default: 1,000. */
   readonly maxInFlight?: number | undefined;
@@ -33,8 +33,8 @@ export interface CallLog {
   readonly calls: ScenarioCall[];
   /** Not begun, as too many were under way. */
   skipped: number;
-  /** Under way when the scenario ended. */
-  unfinished: number;
+  /** When those began that were under way when the scenario ended. */
+  readonly unfinished: number[];
 }
 
 export function checkLoad(load: ScenarioLoad): ScenarioLoad {
@@ -102,7 +102,7 @@ async function callOnce(
   } catch (reason) {
     error = codeOf(reason);
   }
-  if (parent.cancelled) log.unfinished++;
+  if (parent.cancelled) log.unfinished.push(startedAt);
   else log.calls.push({ startedAt, endedAt: clock.now() - start, error });
 }
 
@@ -114,5 +114,5 @@ function codeOf(reason: unknown): string {
     if (typeof code === "string" && code !== "") return code;
     name ??= error.name;
   }
-  return name ?? String(reason).slice(0, 60);
+  return name ?? (typeof reason === "string" ? reason : describe(reason)).slice(0, 60);
 }

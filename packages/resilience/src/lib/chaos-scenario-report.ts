@@ -52,8 +52,8 @@ export interface ScenarioFacts {
   readonly calls: readonly ScenarioCall[];
   /** Calls that were not begun. */
   readonly skipped: number;
-  /** Calls that were under way when it ended. */
-  readonly unfinished: number;
+  /** When those calls began that were under way when it ended. */
+  readonly unfinished: readonly number[];
 }
 
 /**
@@ -100,7 +100,8 @@ export class ScenarioReport {
   readonly healedAt: number | undefined;
   /**
    * Milliseconds from then until the end of the first call that succeeded for good: of the calls that began after the
-   * healing, no bucket failed for more than 5% any more. `undefined` if it never was like that.
+   * healing, no bucket failed for more than 5% any more. What is still under way in the end has failed, too, if it has waited for a
+   * second and longer than any call that succeeded. `undefined` if it never was like that.
    */
   readonly recoveryMs: number | undefined;
   /** What was expected, filled in by the scenario. */
@@ -113,13 +114,13 @@ export class ScenarioReport {
     this.events = facts.events;
     this.calls = facts.calls;
     this.skipped = facts.skipped;
-    this.unfinished = facts.unfinished;
+    this.unfinished = facts.unfinished.length;
     this.buckets = bucketsOf(facts);
     this.errors = errorsOf(facts.calls);
     this.brokenAt = facts.events.find(({ kind }) => kind === "fault")?.at;
     const last = facts.events.findLast(({ kind }) => kind !== "note");
     this.healedAt = last?.kind === "heal" ? last.at + last.tookMs : undefined;
-    this.recoveryMs = recoveryOf(facts.calls, this.healedAt, facts.bucketMs);
+    this.recoveryMs = recoveryOf(facts, this.healedAt);
   }
 
   /** Whether all was as expected. */
@@ -198,13 +199,12 @@ function errorsOf(calls: readonly ScenarioCall[]): Record<string, number> {
 /** More failures than this in a bucket, and it has not recovered. */
 const tolerance = 0.05;
 
-function recoveryOf(
-  calls: readonly ScenarioCall[],
-  healedAt: number | undefined,
-  bucketMs: number,
-): number | undefined {
+function recoveryOf(facts: ScenarioFacts, healedAt: number | undefined): number | undefined {
   if (healedAt === undefined) return undefined;
-  const later = calls.filter(({ startedAt }) => startedAt >= healedAt).toSorted((a, b) => a.endedAt - b.endedAt);
+  const { bucketMs } = facts;
+  const later = [...facts.calls, ...stuckOf(facts)]
+    .filter(({ startedAt }) => startedAt >= healedAt)
+    .toSorted((a, b) => a.endedAt - b.endedAt);
   const buckets = Map.groupBy(later, ({ endedAt }) => Math.floor((endedAt - healedAt) / bucketMs));
   let badUntil = healedAt;
   for (const bucket of buckets.values()) {
@@ -213,4 +213,15 @@ function recoveryOf(
   }
   const first = later.find(({ endedAt, error }) => error === undefined && endedAt >= badUntil);
   return first && first.endedAt - healedAt;
+}
+
+/** Calls that will hardly answer any more, as if they had failed in the end. */
+function stuckOf({ calls, unfinished, durationMs }: ScenarioFacts): ScenarioCall[] {
+  let patience = 1_000;
+  for (const { startedAt, endedAt, error } of calls) {
+    if (error === undefined) patience = Math.max(patience, endedAt - startedAt);
+  }
+  return unfinished
+    .filter((startedAt) => durationMs - startedAt > patience)
+    .map((startedAt) => ({ startedAt, endedAt: durationMs, error: "unfinished" }));
 }

@@ -2,7 +2,7 @@ import { sleep } from "@proj/concurrency";
 import { TestClock } from "@proj/concurrency/testing";
 import { expect, test } from "vitest";
 import { chaos } from "./chaos.ts";
-import { act, down, heal, inject } from "./chaos-actions.ts";
+import { act, down, freeze, heal, inject } from "./chaos-actions.ts";
 import {
   amplificationBelow,
   errorRateBelow,
@@ -11,7 +11,7 @@ import {
   recoveredWithin,
   throughputAbove,
 } from "./chaos-expectations.ts";
-import { fault } from "./chaos-rules.ts";
+import { type ChaosRule, fault } from "./chaos-rules.ts";
 import { scenario } from "./chaos-scenario.ts";
 import { ScenarioError } from "./chaos-scenario-report.ts";
 
@@ -223,6 +223,77 @@ test("a scenario can be given up, and all is undone", async () => {
   expect(db.isDown()).toBe(false);
 });
 
+test("all that was broken is undone, also if undoing some of it fails", async () => {
+  const undone: string[] = [];
+  const breaking = (name: string, fails = false) =>
+    act("fault", name, () => ({
+      [Symbol.dispose]: () => {
+        if (fails) throw new Error(`cannot undo ${name}`);
+        undone.push(name);
+      },
+    }));
+  const story = scenario("stuck").at(0, breaking("a"), breaking("b", true), breaking("c")).for(10);
+  await expect(story.run({ clock: new TestClock() })).rejects.toThrow("cannot undo b");
+  expect(undone).toEqual(["c", "a"]);
+});
+
+test("of several faults none is left behind when one of them is refused", async () => {
+  const policy = chaos();
+  const wrong = { kind: "latency", ms: -1 } as const;
+  const story = scenario("refused").at(0, inject<ChaosRule>(policy, fault(), wrong));
+  await expect(story.run({ clock: new TestClock() })).rejects.toThrow(/ms must be 0 ms or more/);
+  expect(policy.rules).toEqual([]);
+});
+
+test("a scenario can be given up while an action takes its time, and what that breaks later is undone", async () => {
+  const slow = Promise.withResolvers<Disposable>();
+  const undone = Promise.withResolvers<string>();
+  const leaving = new AbortController();
+  const running = scenario("slow")
+    .at(
+      0,
+      act("fault", "slow", () => slow.promise),
+    )
+    .run({ signal: leaving.signal });
+  setImmediate(() => leaving.abort("enough"));
+  await expect(running).rejects.toBe("enough");
+  slow.resolve({ [Symbol.dispose]: () => undone.resolve("undone") });
+  expect(await undone.promise).toBe("undone");
+});
+
+test("a call may fail with anything", async () => {
+  const reasons = [
+    Object.create(null),
+    Symbol("s"),
+    undefined,
+    "text",
+    { code: 1 },
+    new DOMException("x", "AbortError"),
+  ];
+  const report = await scenario("odd")
+    .load({ rate: 100, task: (_, number) => Promise.reject(reasons[number]) })
+    .for(59)
+    .run({ clock: new TestClock() });
+  expect(report.errors).toEqual({ "an object": 2, "Symbol(s)": 1, undefined: 1, text: 1, AbortError: 1 });
+});
+
+test("calls that do not answer any more after it was healed are no recovery", async () => {
+  let calls = 0;
+  const report = await scenario("deaf")
+    .load({ rate: 50, task: () => (++calls > 12 ? new Promise(() => {}) : "ok") })
+    .at(
+      100,
+      act("fault", "down", () => {}),
+    )
+    .at(
+      200,
+      act("heal", "up", () => {}),
+    )
+    .expect(recoveredWithin(5_000))
+    .run({ clock: new TestClock() });
+  expect([report.passed, report.recoveryMs, report.unfinished]).toEqual([false, undefined, 249]);
+});
+
 test("each method gives another scenario", async () => {
   const first = scenario("story").for(10);
   const second = first.at(
@@ -280,6 +351,9 @@ test.each([
   [() => scenario("x").load({ task: 1 as never }), /task must be a function, got 1/],
   [() => scenario("x").load({ task: () => 1, rate: 1, concurrency: 1 }), /a rate or a concurrency, not both/],
   [() => errorRateBelow(2), /rate must be a number from 0 to 1, got 2/],
+  [() => act("note", "x", 1 as never), /run must be a function, got 1/],
+  [() => freeze(process), /Cannot freeze a process: this one could not let itself go on/],
+  [() => freeze({ pid: 0 }), /Cannot freeze a process: pid must be an integer of at least 1, got 0/],
   [() => act("explode" as never, "x", () => {}), /kind must be one of/],
 ])("nonsense is refused: %#", (make, message) => {
   expect(make).toThrow(message);

@@ -1,5 +1,5 @@
 // A story of what breaks and heals and when, told under load, and what should come of it.
-import { type Clock, Context, sleep, systemClock, type WaitOptions } from "@proj/concurrency";
+import { abortable, type Clock, Context, sleep, systemClock, type WaitOptions } from "@proj/concurrency";
 import { checkDuration, checkPositive } from "@proj/concurrency/options";
 import type { ScenarioAction, ScenarioStage } from "./chaos-actions.ts";
 import type { Expectation } from "./chaos-expectations.ts";
@@ -174,12 +174,14 @@ function durationOf({ steps, expectations }: Plot): number {
 class Performance implements ScenarioStage {
   readonly events: ScenarioEvent[] = [];
   tookMs = 0;
-  readonly log: CallLog = { calls: [], skipped: 0, unfinished: 0 };
+  readonly log: CallLog = { calls: [], skipped: 0, unfinished: [] };
   readonly #plot: Plot;
   readonly #clock: Clock;
   readonly #duration: number;
   readonly #context: Context;
-  readonly #undo: (Disposable | AsyncDisposable)[] = [];
+  #undo = new AsyncDisposableStack();
+  #undone: Promise<unknown> = Promise.resolve();
+  #isOver = false;
 
   constructor(plot: Plot, clock: Clock, duration: number, context: Context) {
     this.#plot = plot;
@@ -202,6 +204,7 @@ class Performance implements ScenarioStage {
       await this.#sleepUntil(start + this.#duration, () => this.#isSettled(start));
     } finally {
       this.tookMs = this.#clock.now() - start;
+      this.#isOver = true;
       show.cancel();
       await loads;
       await this.undoAll();
@@ -210,7 +213,7 @@ class Performance implements ScenarioStage {
 
   async #warmUp(ms: number): Promise<void> {
     const start = this.#clock.now();
-    const log: CallLog = { calls: [], skipped: 0, unfinished: 0 };
+    const log: CallLog = { calls: [], skipped: 0, unfinished: [] };
     using rehearsal = Context.derive({ parent: this.#context });
     const loads = this.#load(rehearsal, log);
     try {
@@ -232,18 +235,25 @@ class Performance implements ScenarioStage {
     return hasSucceeded(this.log, last.at + last.tookMs, settle, this.#clock.now() - start);
   }
 
+  /** All of it, even if some of it fails. */
   async undoAll(): Promise<void> {
-    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
-      if (Symbol.asyncDispose in undo) await undo[Symbol.asyncDispose]();
-      else undo[Symbol.dispose]();
-    }
+    const undo = this.#undo;
+    this.#undo = new AsyncDisposableStack();
+    this.#undone = Promise.allSettled([this.#undone]).then(() => undo.disposeAsync()); // after a `heal` that was given up
+    await this.#undone;
   }
 
   async #perform({ action }: Step, start: number): Promise<void> {
     const at = this.#clock.now() - start;
-    const undo = await action.run(this);
-    if (isDisposable(undo)) this.#undo.push(undo);
+    const acting = Promise.try(() => action.run(this)).then((undo) => this.#remember(undo));
+    await abortable(acting, { signal: this.#context });
     this.events.push({ at, tookMs: this.#clock.now() - start - at, kind: action.kind, label: action.label });
+  }
+
+  async #remember(undo: unknown): Promise<void> {
+    if (!isDisposable(undo)) return;
+    this.#undo.use(undo);
+    if (this.#isOver) await this.undoAll(); // the scenario was given up while this broke something
   }
 
   /** Or until something holds, which is looked at every 10 ms. */
