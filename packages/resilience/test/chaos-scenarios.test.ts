@@ -20,7 +20,7 @@ import { datagrams } from "./support/chaos-servers.ts";
  * Scaled down from the 13 s that they take by default. All the time there is to recover in is granted, also to a machine
  * that has much else to do, and as a rule not needed.
  */
-const scale = { warmUp: 150, before: 300, lasts: 500, after: 6_000, settle: 300, timeout: 2_000, rate: 25 };
+const scale = { warmUp: 100, before: 150, lasts: 500, after: 6_000, settle: 150, timeout: 2_000, rate: 50 };
 
 const onLinux = test.skipIf(process.platform !== "linux");
 
