@@ -98,7 +98,7 @@ function printMemory(): void {
 }
 
 async function memoryOf(name: string): Promise<string> {
-  const { gc } = globalThis;
+  const gc = globalThis.gc as (() => void) | undefined; // called without arguments, it returns nothing
   if (gc === undefined) throw new Error("Cannot measure memory: run node with --expose-gc");
   const max = 1_000_000;
   const keys = Array.from({ length: 2 * max }, (_, index) => `key ${index}`);
