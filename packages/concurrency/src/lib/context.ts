@@ -78,9 +78,13 @@ export const Context = {
     return currentNode();
   },
 
-  /** Calls `f` with `context` as the current one, for all it calls and awaits, and returns what it returns. */
-  run<T>(context: Context, f: () => T): T {
-    return runIn(nodeOf("run in a context", "context", context), f, undefined);
+  /**
+   * Calls `f` with `context` as the current one, for all it calls and awaits, and returns what it returns. An `argument`
+   * for `f` saves those who run much a closure.
+   */
+  run: run as {
+    <T>(context: Context, f: () => T): T;
+    <A, T>(context: Context, f: (argument: A) => T, argument: A): T;
   },
 
   /** Makes a context below another one, by default below the current one. */
@@ -175,6 +179,10 @@ export const Context = {
     return derive({ ...rest, timeout: Math.min(asked, checkDuration("extract a context", "timeout", rest.timeout)) });
   },
 } as const;
+
+function run<A, T>(context: Context, f: (argument: A) => T, argument: A): T {
+  return runIn(nodeOf("run in a context", "context", context), f, argument);
+}
 
 const inert: Disposable = { [Symbol.dispose]() {} };
 
