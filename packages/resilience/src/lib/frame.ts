@@ -199,7 +199,9 @@ export class Frame implements Layer {
     const { context } = attempt;
     if (this.#next !== undefined) return this.#next.run(attempt, task);
     if (context === Context.current()) return task(context, attempt);
-    return Context.run(context, () => task(context, attempt));
+    if (attempt.guard === undefined) return Context.run(context, () => task(context, attempt));
+    attempt.guard.task = task; // in the place of a closure
+    return Context.run(context, launch, attempt) as T | PromiseLike<T>;
   }
 
   /** An attempt has given a value. Returns whether that is a success, and then all of the call is over. */
@@ -305,6 +307,13 @@ function giveUp(attempt: CallRecord, error: unknown): void {
 function answerOf<T>(call: CallRecord): T {
   if (call.hasThrown) throw call.error;
   return call.value as T; // it is what the task has returned
+}
+
+function launch(attempt: CallRecord): unknown {
+  const guard = attempt.guard as Guard; // with the task that its frame has put there
+  const task = guard.task as ResilientTask<unknown>;
+  guard.task = undefined;
+  return task(attempt.context, attempt);
 }
 
 /** A context of its own for an attempt. */

@@ -1,6 +1,7 @@
 // What ends an attempt that does not end by itself: its own time, and the end of whoever wants its result.
 import { Context, type OwnedContext, systemClock, type Timer } from "@proj/concurrency";
 import type { Alarm, Sleeper } from "./alarm.ts";
+import type { ResilientTask } from "./call.ts";
 import type { CallRecord } from "./call-record.ts";
 import { keepShape } from "./keep-shape.ts";
 
@@ -15,6 +16,8 @@ export class Guard implements Sleeper {
   readonly owned: OwnedContext | undefined;
   /** Milliseconds; `Infinity` for none. */
   readonly limit: number;
+  /** What is about to be launched. */
+  task: ResilientTask<unknown> | undefined;
   due = never;
   wake: ((reason: unknown) => void) | undefined;
   earlier: Sleeper | undefined;
@@ -36,7 +39,16 @@ export class Guard implements Sleeper {
     work.then(resolve, reject);
     this.#watch = Context.after(above, reject);
     // What is above has a timer of its own by now, if that is nearer.
-    if (this.limit < above.remaining) this.#setAlarm(attempt, alarm, reject);
+    if (this.limit < above.remaining) {
+      const { clock, startedAt } = attempt;
+      if (clock === systemClock) {
+        this.due = startedAt + this.limit;
+        this.wake = reject;
+        alarm.add(this, startedAt);
+      } else {
+        this.#timer = clock.setTimeout(reject, this.limit, timedOut);
+      }
+    }
     return race;
   }
 
@@ -45,16 +57,6 @@ export class Guard implements Sleeper {
     if (this.wake !== undefined) alarm.remove(this);
     else this.#timer?.clear();
     this.#watch?.[Symbol.dispose]();
-  }
-
-  #setAlarm({ clock, startedAt }: CallRecord, alarm: Alarm, reject: (reason: unknown) => void): void {
-    if (clock !== systemClock) {
-      this.#timer = clock.setTimeout(reject, this.limit, timedOut);
-      return;
-    }
-    this.due = startedAt + this.limit;
-    this.wake = reject;
-    alarm.add(this, startedAt);
   }
 }
 
