@@ -51,8 +51,8 @@ const never = Number.POSITIVE_INFINITY;
  * Keeps bytes under string keys outside of the JavaScript heap, so that millions of them cost the garbage collector
  * nothing. **Order of eviction**: oldest first, a segment at a time, but for what has been read since it was written.
  *
- * For values below some 4 KiB, in numbers above 100,000. With larger values, the copy that `get` makes costs more than a
- * `Map` of buffers saves: use `read`, or a `Cache`.
+ * For values of up to 1 KiB, in numbers above 100,000. From 2 KiB on, the copy that `get` makes costs twice what a `Map` of
+ * buffers does, and the collector more: use `read`, or a `Cache`.
  *
  * @throws TypeError or RangeError for options that are none
  * @example
