@@ -16,7 +16,8 @@ const names = ["a", "b", "c", "d"];
 
 for (const kind of kinds) {
   test(`4 processes over ${kind}: after cut links, pauses, restarts and FLUSHALL, none returns a value older than the last write`, async () => {
-    await using redis = await startRedis();
+    // A server that loses what it has acknowledged when it crashes brings old values back: no cache can know.
+    await using redis = await startRedis({ args: ["--appendfsync", "always"] });
     await using origin = await startRedis({ args: ["--appendonly", "no"] });
     await using group = new Group(kind, redis.url, origin.url);
     await group.ready();

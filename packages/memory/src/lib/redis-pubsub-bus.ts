@@ -56,7 +56,7 @@ export interface PubsubBusOptions {
  * import { pubsubBus } from "@proj/memory/redis";
  * import { Redis } from "ioredis";
  *
- * const client = new Redis({ autoResendUnfulfilledCommands: false });
+ * const client = new Redis({ maxRetriesPerRequest: 0 });
  * const bus = pubsubBus({ client, subscriber: client.duplicate(), channel: "users" });
  * ```
  */

@@ -33,7 +33,7 @@ const slice = 500;
  * **Deleting** leaves some 20 bytes under the key for `fence` milliseconds: others are told even if nothing was there,
  * and a `set` with a `fill` that is based on an older state is left out. `clear` leaves nothing. **Offline**, calls
  * reject at once: a write that a client keeps until it is connected again could overwrite a newer one. For the same
- * reason make a client of ioredis with `autoResendUnfulfilledCommands: false`.
+ * reason make a client of ioredis with `maxRetriesPerRequest: 0`.
  *
  * @throws TypeError for what is no client, and for one of a cluster · RangeError for a `fence` that is none
  * @example

@@ -22,8 +22,7 @@ export async function connectIoRedis(url: string) {
   const client = new Redis(url, {
     lazyConnect: true,
     retryStrategy: () => 20,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
+    maxRetriesPerRequest: 0,
   });
   client.on("error", () => {});
   await client.connect();
