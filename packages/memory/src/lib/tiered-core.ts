@@ -7,7 +7,7 @@ import type { Invalidation, Sealed } from "./tier.ts";
 import { Announcer } from "./tiered-announcer.ts";
 import { type TagSeen, TieredEntry, tagsOf } from "./tiered-entry.ts";
 import { type TieredCounts, tellTiered } from "./tiered-events.ts";
-import { type Fill, Fills } from "./tiered-fills.ts";
+import { type Canceller, type Fill, Fills } from "./tiered-fills.ts";
 import { TierLink } from "./tiered-link.ts";
 import type { TieredSettings } from "./tiered-options.ts";
 import { type Found, Stack } from "./tiered-stack.ts";
@@ -203,10 +203,10 @@ export class Core<V> {
   }
 
   /** Forgets keys here: nothing that is under way may bring back what they were. */
-  drop(keys: readonly string[], isRemote: boolean): string[] {
+  drop(keys: readonly string[], by: Canceller): string[] {
     const doubtful: string[] = [];
     for (const key of keys) {
-      if (this.fills.cancel(key, isRemote)) doubtful.push(key);
+      if (this.fills.cancel(key, by)) doubtful.push(key);
       this.memory.delete(key);
     }
     for (const callback of this.#onInvalidated) callback((key) => keys.includes(key), keys);
@@ -215,13 +215,13 @@ export class Core<V> {
   }
 
   /** The same for a prefix or an expression; tells how many were in memory. */
-  dropWhere(match: string | RegExp, isRemote: boolean): { readonly count: number; readonly doubtful: string[] } {
+  dropWhere(match: string | RegExp, by: Canceller): { readonly count: number; readonly doubtful: string[] } {
     const matches = (key: string) => {
       if (typeof match === "string") return key.startsWith(match);
       match.lastIndex = 0;
       return match.test(key);
     };
-    const doubtful = this.fills.cancelWhere(matches, isRemote);
+    const doubtful = this.fills.cancelWhere(matches, by);
     const count = this.memory.clear(match);
     for (const callback of this.#onInvalidated) callback(matches);
     this.counts.invalidations++;
@@ -255,7 +255,7 @@ export class Core<V> {
     try {
       await Promise.all(links.map((link) => link.write(fill.key, sealed, token)));
     } finally {
-      this.fills.end(fill, fill.cancelledAt === 0);
+      this.fills.end(fill, !fill.isRemote && !fill.isLocal);
     }
     // Somebody wrote or deleted the key meanwhile, and nobody knows which came last.
     if (fill.isRemote) await this.#repair([fill.key]);
@@ -273,7 +273,7 @@ export class Core<V> {
     const now = this.settings.clock.now();
     const due = this.settings.bus?.echoes ? keys.filter((key) => this.#mayRepair(key, now)) : keys;
     if (due.length === 0) return;
-    this.drop(due, false);
+    this.drop(due, "us");
     await Promise.all(this.stack.links.map((link) => link.remove(due)));
     await this.announcer.publish({ keys: due });
   }
@@ -294,11 +294,13 @@ export class Core<V> {
     if (keys.length > 0) {
       const set = new Set(keys);
       for (const link of this.stack.links) link.overtaken((key) => set.has(key));
-      doubtful.push(...this.drop(keys, true));
+      doubtful.push(...this.drop(keys, "others"));
+      for (const link of this.#upper) void this.background(link.remove(keys));
     }
     if (prefix !== undefined) {
       for (const link of this.stack.links) link.overtaken((key) => key.startsWith(prefix));
-      doubtful.push(...this.dropWhere(prefix, true).doubtful);
+      doubtful.push(...this.dropWhere(prefix, "others").doubtful);
+      for (const link of this.#upper) void this.background(link.clear(prefix));
     }
     for (const [tag, version] of Object.entries(tags)) this.tags.told(tag, version);
     if (doubtful.length > 0 && this.hasTiers) void this.background(this.#repair(doubtful));
@@ -308,13 +310,26 @@ export class Core<V> {
     this.#lostAt = this.settings.clock.now();
     this.#generation++;
     this.epoch = Number.NaN;
-    if (this.stack.links.some(({ fences }) => !fences)) for (const key of this.fills.recent) this.#doubtful.add(key);
+    if (this.#hasUnfenced) for (const key of this.fills.recent) this.#doubtful.add(key);
+  }
+
+  /** Those that may be of this machine alone: what others delete is to be deleted there as well. */
+  get #upper(): readonly TierLink[] {
+    return this.stack.links.slice(0, -1);
+  }
+
+  get #hasUnfenced(): boolean {
+    return this.stack.links.some(({ fences }) => !fences);
   }
 
   #restored(): void {
     this.epoch = ++this.#generation;
-    const doubtful = [...this.#doubtful];
+    // What is under way may be from before something that was not told.
+    const recent = this.fills.cancelWhere(() => true, "others");
+    for (const callback of this.#onInvalidated) callback(() => true);
+    const doubtful = this.#hasUnfenced ? [...new Set([...this.#doubtful, ...recent])] : [];
     this.#doubtful.clear();
+    for (const link of this.#upper) void this.background(link.clear(""));
     if (doubtful.length > 0) void this.background(this.#repair(doubtful));
   }
 

@@ -1,6 +1,9 @@
 // Tokens of everything that is about to put a value somewhere: an invalidation in the meantime takes them away.
 import type { Clock } from "@proj/concurrency";
 
+/** Who takes tokens away: a write of this process, one of another, or somebody who only wants memory to forget. */
+export type Canceller = "us" | "others" | "memory";
+
 /** Held from before a value is read or loaded until all tiers have it. */
 export interface Fill {
   readonly key: string;
@@ -12,6 +15,8 @@ export interface Fill {
   cancelledAt: number;
   /** Whether another process did: then what was written meanwhile may have come after what that process wrote. */
   isRemote: boolean;
+  /** Whether this process did. */
+  isLocal: boolean;
   next: Fill | undefined;
 }
 
@@ -48,7 +53,15 @@ export class Fills {
 
   begin(key: string): Fill {
     const next = this.#active.get(key);
-    const fill = { key, seq: this.seq, wall: this.#clock.wall(), cancelledAt: 0, isRemote: false, next };
+    const fill = {
+      key,
+      seq: this.seq,
+      wall: this.#clock.wall(),
+      cancelledAt: 0,
+      isRemote: false,
+      isLocal: false,
+      next,
+    };
     this.#active.set(key, fill);
     return fill;
   }
@@ -67,22 +80,23 @@ export class Fills {
   }
 
   /** Takes the tokens of a key. Returns whether tiers may have got a value of it that nobody wants any longer. */
-  cancel(key: string, isRemote: boolean): boolean {
+  cancel(key: string, by: Canceller): boolean {
     const seq = ++this.seq;
     for (let fill = this.#active.get(key); fill !== undefined; fill = fill.next) {
       if (fill.cancelledAt === 0) fill.cancelledAt = seq;
-      fill.isRemote ||= isRemote;
+      if (by === "others") fill.isRemote = true;
+      if (by === "us") fill.isLocal = true;
     }
-    return this.#recent.delete(key) && isRemote;
+    return by !== "memory" && this.#recent.delete(key) && by === "others";
   }
 
   /** The same for all keys for which `matches` says so; returns those that tiers may have got. */
-  cancelWhere(matches: (key: string) => boolean, isRemote: boolean): string[] {
+  cancelWhere(matches: (key: string) => boolean, by: Canceller): string[] {
     this.seq++;
-    for (const key of this.#active.keys()) if (matches(key)) this.cancel(key, isRemote);
     const doubtful = [...this.#recent.keys()].filter(matches);
-    for (const key of doubtful) this.#recent.delete(key);
-    return isRemote ? doubtful : [];
+    for (const key of this.#active.keys()) if (matches(key)) this.cancel(key, by);
+    if (by !== "memory") for (const key of doubtful) this.#recent.delete(key);
+    return by === "others" ? doubtful : [];
   }
 
   /** Keys of which tiers have got a value a moment ago. */

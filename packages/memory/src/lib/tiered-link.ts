@@ -3,7 +3,7 @@ import type { MaybePromise, Sealed, Tier, TierOptions } from "./tier.ts";
 import type { TierState } from "./tiered-breaker.ts";
 import { bounded } from "./tiered-call.ts";
 import { Guard, type GuardSettings } from "./tiered-guard.ts";
-import { Replay, type ReplaySettings } from "./tiered-replay.ts";
+import { clearLimit, Replay, type ReplaySettings } from "./tiered-replay.ts";
 
 /** What a link needs of its cache. */
 export interface LinkSettings extends GuardSettings, ReplaySettings {}
@@ -40,9 +40,6 @@ interface Slot {
 interface Dangling {
   isSuperseded: boolean;
 }
-
-/** A clear goes on in slices: how many times longer than another call it may take. */
-const clearLimit = 60;
 
 export class TierLink {
   readonly name: string;

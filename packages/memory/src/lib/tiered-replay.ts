@@ -8,6 +8,8 @@ import { readWire } from "./tiered-wire.ts";
 /** What a replay needs of its link. */
 export interface ReplaySettings {
   readonly clock: Clock;
+  /** The longest wait for one call, in milliseconds. */
+  readonly timeout: number;
   /** How many writes wait for a tier that is away. */
   readonly maxPending: number;
   /** Changes when messages of other processes may have been lost. */
@@ -16,6 +18,8 @@ export interface ReplaySettings {
   onReplayed(keys: readonly string[], prefixes: readonly string[]): void;
 }
 
+/** A clear goes on in slices: how many times longer than another call it may take. */
+export const clearLimit = 60;
 /** Milliseconds between tries to bring a tier up to date that is not left alone otherwise. */
 const retryEvery = 250;
 const atOnce = 100;
@@ -46,9 +50,9 @@ export class Replay {
 
   /** Starts it if there is something to do and the tier may be tried; otherwise sees to it that it is tried later. */
   start(): void {
-    if (this.#running !== undefined || this.#isClosed || this.backlog.size === 0) return;
     this.#timer?.clear();
     this.#timer = undefined;
+    if (this.#running !== undefined || this.#isClosed || this.backlog.size === 0) return;
     if (this.#guard.enter()) this.#run();
     else this.wake();
   }
@@ -95,7 +99,8 @@ export class Replay {
   }
 
   async #clear(prefix: string): Promise<void> {
-    await this.#guard.call({ what: "a clear", call: (tier, options) => tier.clear(prefix, options) });
+    const timeout = clearLimit * this.#settings.timeout;
+    await this.#guard.call({ what: "a clear", timeout, call: (tier, options) => tier.clear(prefix, options) });
     this.backlog.cleared(prefix);
     this.#settings.onReplayed([], [prefix]);
   }

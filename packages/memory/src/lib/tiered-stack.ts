@@ -52,7 +52,10 @@ export class Stack<V> {
     const found = new Map<string, Found<V>>();
     let missing = keys;
     let isComplete = true;
+    // While messages are lost, only the last tier is believed: those above may be of this machine alone.
+    const first = Number.isNaN(this.#settings.epoch()) ? this.links.length - 1 : 0;
     for (const [level, link] of this.links.entries()) {
+      if (level < first) continue;
       const answer = await link.read(missing, Math.max(0, deadline - clock.now()), fill);
       if (answer === undefined) {
         isComplete = false;

@@ -17,6 +17,8 @@ export interface TagRecord {
   epoch: number;
   /** {@link Fills.seq} when it last changed. */
   changedAt: number;
+  /** Whether the version was read from a tier: then it is not known here when exactly it changed. */
+  isLearned: boolean;
   /** The version that this process gave it when there was none; another process may have done so at the same time. */
   first: number;
 }
@@ -71,13 +73,14 @@ export class Tags {
     const unsure = isForced ? names : names.filter((name) => !this.#isSure(this.#records.get(name)));
     if (unsure.length === 0) return true;
     const since = epoch();
+    const before = unsure.map((name) => this.#records.get(name)?.version ?? 0);
     for (const link of links.toReversed()) {
       const found = await link.read(
         unsure.map((name) => prefix + name),
         timeout,
       );
       if (found === undefined) continue;
-      for (const [index, name] of unsure.entries()) this.#learn(name, found[index], since);
+      for (const [index, name] of unsure.entries()) this.#learn(name, found[index], since, before[index]);
       return true;
     }
     return false;
@@ -89,16 +92,20 @@ export class Tags {
     return record === undefined || record.version === 0 ? undefined : record;
   }
 
-  /** The tags for a new value, with a version for those that have none, and whether one has changed since it was begun. */
-  async claim(names: readonly string[], since: Pick<Fill, "seq" | "wall">): Promise<Claim> {
+  /**
+   * The tags for a new value, with a version for those that have none, and whether one has changed since it was begun. A
+   * value that is written, not loaded, is as new as any version from before.
+   */
+  async claim(names: readonly string[], fill: Pick<Fill, "seq" | "wall">, isWritten = false): Promise<Claim> {
     if (this.#settings.links.length > 0) await this.look(names);
     let invalidAt = 0;
     const seen = names.map((name) => {
       const record = this.#record(name);
-      if (record.version === 0) this.#begin(record);
-      if (record.changedAt > since.seq) invalidAt = Math.max(invalidAt, record.changedAt);
+      // As of when the value was begun: an invalidation that is on its way here has a higher version.
+      if (record.version === 0) this.#begin(record, Math.floor(fill.wall) * perMs);
+      if (record.changedAt > fill.seq) invalidAt = Math.max(invalidAt, record.changedAt);
       // Of what happened elsewhere before it was known here, only the time is known.
-      else if (record.version !== record.first && timeOf(record.version) > since.wall) {
+      else if (!isWritten && record.isLearned && timeOf(record.version) >= Math.floor(fill.wall)) {
         invalidAt = Math.max(invalidAt, this.#settings.nextSeq());
       }
       return { record, version: record.version };
@@ -140,26 +147,28 @@ export class Tags {
     return this.#settings.links.length === 0 || (this.#settings.isTold && record.epoch === this.#settings.epoch());
   }
 
-  #learn(name: string, found: Sealed | undefined, epoch: number): void {
+  #learn(name: string, found: Sealed | undefined, epoch: number, before: number | undefined): void {
     const record = this.#record(name);
     const wire = found === undefined ? undefined : readWire(found.bytes);
     // No version in the store means that nobody can say what happened to entries: they get a new one with the next fill.
-    if (wire?.kind === "tag") this.#take(record, wire.stamp, wire.freshUntil);
-    else if (record.version !== 0) this.#begin(record); // whoever holds the old one is out
+    if (wire?.kind === "tag") this.#take(record, wire.stamp, wire.freshUntil, true);
+    else if (record.version !== 0 && record.version === before) this.#begin(record, this.#after(record.version)); // whoever holds the old one is out
     record.epoch = epoch;
   }
 
-  #take(record: TagRecord, version: number, hard: number): void {
+  #take(record: TagRecord, version: number, hard: number, isLearned = false): void {
     if (version <= record.version) return;
+    record.isLearned = isLearned;
     record.version = version;
     record.hard = Math.max(record.hard, hard);
   }
 
   /** Gives a version to a tag of which the tiers know none. */
-  #begin(record: TagRecord): void {
-    record.version = this.#after(record.version);
-    record.hard = record.version;
-    record.first = record.version;
+  #begin(record: TagRecord, version: number): void {
+    record.version = version;
+    record.hard = version;
+    record.first = version;
+    record.isLearned = false;
     void this.#write(record);
   }
 
@@ -167,7 +176,7 @@ export class Tags {
     let record = this.#records.get(name);
     if (record === undefined) {
       if (this.#records.size >= this.#sweepAt) this.#sweep();
-      record = { name, version: 0, hard: 0, epoch: Number.NaN, changedAt: 0, first: 0 };
+      record = { name, version: 0, hard: 0, epoch: Number.NaN, changedAt: 0, isLearned: false, first: 0 };
       this.#records.set(name, record);
     }
     return record;
@@ -185,7 +194,7 @@ export class Tags {
 
   #after(version: number, isHard = true): number {
     const { clock, random } = this.#settings;
-    const least = Math.max(version + 1, Math.floor(clock.wall()) * perMs + Math.floor(random() * perMs));
+    const least = Math.max(version + 1, Math.floor(clock.wall()) * perMs + 2 + Math.floor(random() * (perMs - 3)));
     return least % 2 === (isHard ? 0 : 1) ? least : least + 1;
   }
 

@@ -23,20 +23,20 @@ export class Writes<V> {
       throw new TypeError(`Cannot ${action}: value must not be undefined; delete the key instead`);
     checkTags(action, tags);
     const payload = core.hasTiers ? core.stack.encode(value) : undefined; // throws before anything has changed
-    core.drop([key], false);
+    core.drop([key], "us");
     const write = core.fills.begin(key); // a later write to the key takes it away
     try {
-      const claim = tags.length === 0 ? undefined : await core.tags.claim([...new Set(tags)], write);
-      if (write.cancelledAt !== 0 || (claim !== undefined && claim.invalidAt !== 0)) return; // as if it had come before
-      const entry = core.entry(value, { ttl, tags: claim?.seen });
-      if (entry === undefined) return;
-      core.keep(key, entry);
+      const claim = tags.length === 0 ? undefined : await core.tags.claim([...new Set(tags)], write, true);
+      if (write.isLocal) return; // as if it had come before what followed it
+      const isTagGone = claim !== undefined && claim.invalidAt !== 0; // invalidated since: then the key has no value
+      const entry = isTagGone ? undefined : core.entry(value, { ttl, tags: claim?.seen });
+      if (entry !== undefined) core.keep(key, entry);
       if (payload !== undefined) {
-        const sealed = core.stack.seal(entry, payload);
+        const sealed = entry && core.stack.seal(entry, payload);
         await Promise.all(core.stack.links.map((link) => link.write(key, sealed)));
       }
       // Another process has written it at the same time: only the tiers know which value was the last.
-      if (write.isRemote) core.drop([key], false);
+      if (write.isRemote) core.drop([key], "us");
     } finally {
       core.fills.end(write);
     }
@@ -82,7 +82,7 @@ export class Writes<V> {
     if (typeof match !== "string" && !(match instanceof RegExp)) {
       throw new TypeError(`Cannot clear a cache: match must be a string or a RegExp, got ${describe(match)}`);
     }
-    const { count } = core.dropWhere(match, false);
+    const { count } = core.dropWhere(match, typeof match === "string" ? "us" : "memory");
     if (typeof match !== "string") return count;
     const told = core.announcer.publish({ prefix: match });
     const counts = await Promise.all(core.stack.links.map((link) => link.clear(match)));
@@ -102,7 +102,7 @@ export class Writes<V> {
     if (keys.length === 0) return;
     const unique = [...new Set(keys)];
     const kept = unique.map(keep);
-    core.drop(unique, false);
+    core.drop(unique, "us");
     for (const restore of kept) restore?.();
     await Promise.all(core.stack.links.map((link) => link.remove(unique)));
     await core.announcer.publish({ keys: unique });
