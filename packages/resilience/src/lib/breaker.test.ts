@@ -497,3 +497,17 @@ test("A result counts for the key by which its call was let in, when a balancer 
   endLate("ok");
   expect(at.gate.state("users")).toBe("closed");
 });
+
+test("the message of a CircuitOpenError is made when it is read, and can be set like any other", () => {
+  const error = new CircuitOpenError("users", "eu", 1_500);
+  const message = "Cannot call users: the circuit of eu is open, retry after 1500 ms";
+  expect([error.message, String(error), error.stack?.split("\n")[0]]).toEqual([
+    message,
+    `CircuitOpenError: ${message}`,
+    `CircuitOpenError: ${message}`,
+  ]);
+  expect(Object.keys(error)).not.toContain("message");
+  error.message = "mine";
+  expect([error.message, Object.keys(error).includes("message")]).toEqual(["mine", false]);
+  expect(CircuitOpenError.prototype.message).toBe("");
+});
