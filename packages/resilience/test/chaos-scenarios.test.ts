@@ -20,7 +20,7 @@ import { datagrams } from "./support/chaos-servers.ts";
  * Scaled down from the 13 s that they take by default. All the time there is to recover in is granted, also to a machine
  * that has much else to do, and as a rule not needed.
  */
-const scale = { warmUp: 100, before: 150, lasts: 500, after: 6_000, settle: 150, timeout: 2_000, rate: 50 };
+const scale = { warmUp: 120, before: 200, lasts: 500, after: 6_000, settle: 200, timeout: 2_000, rate: 25 };
 
 const onLinux = test.skipIf(process.platform !== "linux");
 
@@ -179,12 +179,12 @@ describe.concurrent("it recovers from", () => {
     await using two = await tcpProxy({ upstream: server.port, name: "two" });
     await using three = await tcpProxy({ upstream: server.port, name: "three" });
     const proxies = [one, two, three];
-    const agent = new Agent();
+    const agent = new Agent({ connections: 50 });
     const stack = resilient({
       name: "three endpoints",
       idempotent: true,
-      attemptTimeout: 500,
-      retry: { attempts: 3, backoff: constant(5) },
+      attemptTimeout: 1_000,
+      retry: { attempts: 3, backoff: constant(5), budget: retryBudget({ minPerSecond: 5 }) },
       balance: balance(
         proxies.map(({ name, address }) => ({ id: name, address })),
         roundRobin(),
@@ -239,7 +239,7 @@ describe.concurrent("it recovers from", () => {
       listener(request, response);
     });
     await using api = client(`http://127.0.0.1:${server.port}`);
-    await recovers(scenarios.retryStorm({ ...scale, faults, ...api, attempts: () => attempts }));
+    await recovers(scenarios.retryStorm({ ...scale, before: 300, rate: 50, faults, ...api, attempts: () => attempts }));
   });
 
   onLinux("pauses for garbage collection", async () => {

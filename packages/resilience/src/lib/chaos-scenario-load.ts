@@ -33,8 +33,10 @@ export interface CallLog {
   readonly calls: ScenarioCall[];
   /** Not begun, as too many were under way. */
   skipped: number;
-  /** When those began that were under way when the scenario ended. */
-  readonly unfinished: number[];
+  /** Under way when the scenario ended. */
+  unfinished: number;
+  /** When those of them began that had no timeout. */
+  readonly endless: number[];
 }
 
 export function checkLoad(load: ScenarioLoad): ScenarioLoad {
@@ -102,8 +104,10 @@ async function callOnce(
   } catch (reason) {
     error = codeOf(reason);
   }
-  if (parent.cancelled) log.unfinished.push(startedAt);
-  else log.calls.push({ startedAt, endedAt: clock.now() - start, error });
+  if (parent.cancelled) {
+    log.unfinished++;
+    if (load.timeout === undefined) log.endless.push(startedAt);
+  } else log.calls.push({ startedAt, endedAt: clock.now() - start, error });
 }
 
 /** What people call an error: its code, also that of its cause, as `fetch` hides it; else its name. */

@@ -52,8 +52,10 @@ export interface ScenarioFacts {
   readonly calls: readonly ScenarioCall[];
   /** Calls that were not begun. */
   readonly skipped: number;
-  /** When those calls began that were under way when it ended. */
-  readonly unfinished: readonly number[];
+  /** Calls that were under way when it ended. */
+  readonly unfinished: number;
+  /** When those of them began that had no timeout. */
+  readonly endless: readonly number[];
 }
 
 /**
@@ -100,8 +102,8 @@ export class ScenarioReport {
   readonly healedAt: number | undefined;
   /**
    * Milliseconds from then until the end of the first call that succeeded for good: of the calls that began after the
-   * healing, no bucket failed for more than 5% any more. What is still under way in the end has failed, too, if it has waited for a
-   * second and longer than any call that succeeded. `undefined` if it never was like that.
+   * healing, no bucket failed for more than 5% any more. A call without a timeout that is still under way in the end has failed, too, if
+   * it has waited for a second and longer than any that succeeded. `undefined` if it never was like that.
    */
   readonly recoveryMs: number | undefined;
   /** What was expected, filled in by the scenario. */
@@ -114,7 +116,7 @@ export class ScenarioReport {
     this.events = facts.events;
     this.calls = facts.calls;
     this.skipped = facts.skipped;
-    this.unfinished = facts.unfinished.length;
+    this.unfinished = facts.unfinished;
     this.buckets = bucketsOf(facts);
     this.errors = errorsOf(facts.calls);
     this.brokenAt = facts.events.find(({ kind }) => kind === "fault")?.at;
@@ -216,12 +218,12 @@ function recoveryOf(facts: ScenarioFacts, healedAt: number | undefined): number 
 }
 
 /** Calls that will hardly answer any more, as if they had failed in the end. */
-function stuckOf({ calls, unfinished, durationMs }: ScenarioFacts): ScenarioCall[] {
+function stuckOf({ calls, endless, durationMs }: ScenarioFacts): ScenarioCall[] {
   let patience = 1_000;
   for (const { startedAt, endedAt, error } of calls) {
     if (error === undefined) patience = Math.max(patience, endedAt - startedAt);
   }
-  return unfinished
+  return endless
     .filter((startedAt) => durationMs - startedAt > patience)
     .map((startedAt) => ({ startedAt, endedAt: durationMs, error: "unfinished" }));
 }

@@ -174,7 +174,7 @@ function durationOf({ steps, expectations }: Plot): number {
 class Performance implements ScenarioStage {
   readonly events: ScenarioEvent[] = [];
   tookMs = 0;
-  readonly log: CallLog = { calls: [], skipped: 0, unfinished: [] };
+  readonly log: CallLog = { calls: [], skipped: 0, unfinished: 0, endless: [] };
   readonly #plot: Plot;
   readonly #clock: Clock;
   readonly #duration: number;
@@ -213,7 +213,7 @@ class Performance implements ScenarioStage {
 
   async #warmUp(ms: number): Promise<void> {
     const start = this.#clock.now();
-    const log: CallLog = { calls: [], skipped: 0, unfinished: [] };
+    const log: CallLog = { calls: [], skipped: 0, unfinished: 0, endless: [] };
     using rehearsal = Context.derive({ parent: this.#context });
     const loads = this.#load(rehearsal, log);
     try {
