@@ -169,7 +169,7 @@ export const benchmarks = [
         const bytes = Buffer.alloc(1_024, 7);
         for (let n = 0; n < entries; n++) await tier.set(`user:${n}`, { bytes, expiresAt: forever });
         const next = keys();
-        return async () => (await Promise.all(Array.from({ length: 100 }, () => tier.get(next())))).length;
+        return async () => (await Promise.all(Array.from({ length: 100 }, async () => await tier.get(next())))).length;
       },
     },
     check: (result) => result,

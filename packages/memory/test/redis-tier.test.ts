@@ -103,7 +103,7 @@ for (const [name, connect] of Object.entries(clients)) {
     await using under = await makeTwo();
     const { here, client } = under;
     const keys = Array.from({ length: 3_000 }, (_, n) => `user:${n}`);
-    await Promise.all(keys.map((key) => here.set(key, sealed("value"))));
+    await Promise.all(keys.map(async (key) => await here.set(key, sealed("value"))));
     await here.set("users", sealed("other"));
     await client.sendCommand(["CONFIG", "RESETSTAT"]);
     await here.getMany(keys.slice(0, 100));

@@ -9,15 +9,21 @@ import type { Bus, BusListener, Invalidation, MaybePromise } from "./tier.ts";
 
 /** A client of the `redis` package that is used for nothing but subscriptions. */
 export interface NodeRedisSubscriber extends SubscriberEvents {
+  /** Listens to a channel. */
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  /** Listens no longer. */
   unsubscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  /** Whether commands are answered now. */
   readonly isReady: boolean;
 }
 
 /** A client of the `ioredis` package that is used for nothing but subscriptions. */
 export interface IoRedisSubscriber extends SubscriberEvents {
+  /** Listens to a channel. */
   subscribe(channel: string): Promise<unknown>;
+  /** Listens no longer. */
   unsubscribe(channel: string): Promise<unknown>;
+  /** `"ready"` while commands are answered. */
   readonly status: string;
 }
 

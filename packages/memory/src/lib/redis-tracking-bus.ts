@@ -8,10 +8,15 @@ import type { Bus, BusListener, Invalidation, MaybePromise } from "./tier.ts";
 
 /** A client of the `redis` package, version 6 or later, made with `{ RESP: 3, emitInvalidate: true }`; no pool. */
 export interface TrackingClient {
+  /** Sends one command as it is. */
   sendCommand(args: string[]): Promise<unknown>;
+  /** For invalidations and the state of the link. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
+  /** Takes a listener away. */
   off(event: string, listener: (...args: unknown[]) => void): unknown;
+  /** Whether commands are answered now. */
   readonly isReady: boolean;
+  /** As it was made: tracking needs RESP 3. */
   readonly options?: object | undefined;
 }
 

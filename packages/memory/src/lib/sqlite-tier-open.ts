@@ -20,6 +20,7 @@ export interface SqliteTierReset {
   readonly reason: "damaged" | "machine-stopped" | "out-of-date";
   /** Where the file is now; `undefined` if it was deleted. */
   readonly setAside: string | undefined;
+  /** What was wrong with it. */
   readonly error: unknown;
 }
 

@@ -32,10 +32,13 @@ export interface SqliteTierOptions {
 export interface SqliteTierStats {
   /** What the entries take in the file, with all that belongs to them. */
   readonly bytes: number;
+  /** What the file may take. */
   readonly maxBytes: number;
   /** Set, and not in the file yet. */
   readonly pending: number;
+  /** Reads that found a value. */
   readonly hits: number;
+  /** Reads that found none. */
   readonly misses: number;
   /** Written to the file. */
   readonly written: number;
@@ -57,6 +60,7 @@ export interface SqliteTierStats {
 export interface SqliteTier extends Tier, AsyncDisposable {
   /** Writes what is pending now. @throws what SQLite fails with; then it is lost. */
   flush(): void;
+  /** Counts and sizes of now; cheap. */
   stats(): SqliteTierStats;
   /** Writes what is pending, and closes the file. */
   close(): Promise<void>;

@@ -132,8 +132,8 @@ async function oneAtATime(key: string, task: () => Promise<void>): Promise<void>
 /** A hundred callers at once. */
 async function stampede(key: string, hang: boolean): Promise<unknown> {
   const loads: number[] = [];
-  const one = () =>
-    cache.getOrLoad(key, async () => {
+  const one = async () =>
+    await cache.getOrLoad(key, async () => {
       loads.push(performance.timeOrigin + performance.now());
       console.log("loading");
       if (hang) await new Promise(() => {});
