@@ -14,16 +14,22 @@ export interface CacheHealth {
 
 /** A cache as its users see it, whatever is behind it. All methods return promises. */
 export interface CacheService<V> {
+  /** The value if it is fresh; `undefined` if there is none. */
   get(key: string, options?: TieredReadOptions): Promise<V | undefined>;
+  /** Resolves when others can see it. */
   set(key: string, value: V, options?: TieredEntryOptions): Promise<void>;
+  /** Resolves when others can see it. Keys that are not there do no harm. */
   delete(key: string | readonly string[]): Promise<void>;
   /**
    * Deletes keys; resolves with how many. A pattern that ends with `*` stands for all keys that begin with what is before
    * it, another one for the key itself, none for all keys. A star elsewhere is refused: it would need a look at all keys.
    */
   clear(pattern?: string): Promise<number>;
+  /** Those that are there, with one question to each tier; with `load` the others as well. */
   getMulti(keys: readonly string[], load?: BatchLoad<V>, options?: TieredReadOptions): Promise<Map<string, V>>;
+  /** How it is now, without asking anybody. */
   health(): CacheHealth;
+  /** What it has done since it was made. */
   stats(): TieredStats;
 }
 

@@ -8,6 +8,7 @@ export type Compression = "auto" | "none" | "gzip" | "brotli" | "zstd" | "lz4";
 
 /** An implementation of LZ4 blocks, such as lz4-napi. */
 export interface Lz4 {
+  /** Returns a block. */
   compress(bytes: Uint8Array): Uint8Array;
   /** Returns `size` bytes, or throws. */
   decompress(bytes: Uint8Array, size: number): Uint8Array;

@@ -6,6 +6,7 @@ import type { LoadLease } from "./tier.ts";
 
 /** Leases of two processes to check. Disposed of after each check if it is `AsyncDisposable`. */
 export interface LeaseUnderTest extends Partial<AsyncDisposable> {
+  /** The lease as one process sees it. */
   readonly here: LoadLease;
   /** That of another process with the same store; may be the same object. */
   readonly there: LoadLease;

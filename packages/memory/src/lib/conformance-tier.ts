@@ -6,6 +6,7 @@ import type { Sealed, Tier } from "./tier.ts";
 
 /** A tier to check, empty, with the time it goes by. Disposed of after each check if it is `AsyncDisposable`. */
 export interface TierUnderTest extends Partial<AsyncDisposable> {
+  /** The tier, empty. */
   readonly tier: Tier;
   /** Its time, in milliseconds since the Unix epoch: `Date.now`, or that of a `TestClock`. */
   now(): number;

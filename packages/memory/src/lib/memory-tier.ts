@@ -47,6 +47,7 @@ export class MemoryTier implements Tier {
     return [...this.#values.keys()];
   }
 
+  /** What is kept under the key; `undefined` if nothing is, or nothing any more. */
   get(key: string): MaybePromise<Sealed | undefined> {
     return this.#do("get", [key], () => this.#find(key));
   }
@@ -55,11 +56,13 @@ export class MemoryTier implements Tier {
     return this.#do("get", keys, () => keys.map((key) => this.#find(key)));
   }
 
+  /** Keeps a value instead of what the key had. */
   set(key: string, value: Sealed): MaybePromise<void> {
     const copy = copyOf(value);
     return this.#do("set", [key], () => void this.#values.set(key, copy));
   }
 
+  /** Forgets these keys. */
   delete(keys: readonly string[]): MaybePromise<void> {
     return this.#do("delete", keys, () => {
       for (const key of keys) this.#values.delete(key);

@@ -20,10 +20,13 @@ export interface Tier {
   readonly name: string;
   /** Whether it leaves out a `set` with a `fill` as told there. Default: `false`. */
   readonly fences?: boolean | undefined;
+  /** What is kept under the key; `undefined` if nothing is, or nothing any more. */
   get(key: string, options?: TierOptions): MaybePromise<Sealed | undefined>;
   /** In one round trip, in the order of the keys. */
   getMany(keys: readonly string[], options?: TierOptions): MaybePromise<readonly (Sealed | undefined)[]>;
+  /** Keeps a value instead of what the key had. */
   set(key: string, value: Sealed, options?: TierOptions): MaybePromise<void>;
+  /** Forgets these keys; those that are not there do no harm. */
   delete(keys: readonly string[], options?: TierOptions): MaybePromise<void>;
   /** Deletes all keys that begin with `prefix`, in slices that block nobody, and tells how many they were. */
   clear(prefix: string, options?: TierOptions): MaybePromise<number>;
@@ -45,7 +48,9 @@ export interface TierOptions {
 
 /** What one process tells the others of: these keys, or all keys with this prefix, are no longer what they were. */
 export interface Invalidation {
+  /** The keys themselves. Default: none. */
   readonly keys?: readonly string[] | undefined;
+  /** All keys that begin with this. Default: none. */
   readonly prefix?: string | undefined;
   /** Tags and their new versions. */
   readonly tags?: Readonly<Record<string, number>> | undefined;
@@ -84,6 +89,8 @@ export interface LoadLease {
 export interface Codec<Value> {
   /** Written in front of the bytes, so that they are not read with another codec. */
   readonly id: number;
+  /** Throws for a value that it cannot write. */
   encode(value: Value): Uint8Array;
+  /** Throws for bytes that it has not written: they count as nothing found. */
   decode(bytes: Uint8Array): Value;
 }

@@ -49,15 +49,25 @@ export interface TieredFillEvent {
 
 /** What a cache counts. */
 export interface TieredCounts {
+  /** Answered with a fresh value. */
   hits: number;
+  /** Answered with a stale value. */
   staleHits: number;
+  /** Found in no tier. */
   misses: number;
+  /** Loads that were begun. */
   loads: number;
+  /** Of these, those that failed. */
   loadFailures: number;
+  /** What all loads have taken together, in milliseconds. */
   loadMs: number;
+  /** Loads in the background, for a value that was stale or soon would be. */
   refreshes: number;
+  /** Values that were not kept, since their key was invalidated while they were loaded. */
   cancelledFills: number;
+  /** Values that the codec could not write. */
   encodeFailures: number;
+  /** Messages of other processes that were heeded. */
   invalidations: number;
 }
 

@@ -10,10 +10,13 @@ export interface LinkSettings extends GuardSettings, ReplaySettings {}
 
 /** How a tier has done. */
 export interface TierStats {
+  /** As the tier calls itself. */
   readonly name: string;
   /** Whether it is asked: `"open"` means that it is left alone, `"half-open"` that it is being tried. */
   readonly state: TierState;
+  /** Answered by this tier. */
   readonly hits: number;
+  /** Asked, and not found here. */
   readonly misses: number;
   /** Keys that were written or deleted. */
   readonly writes: number;

@@ -11,6 +11,7 @@ export interface WarmOptions extends WaitOptions {
 
 /** How far it is. */
 export interface WarmReport {
+  /** Keys that are through, however it went. */
   readonly done: number;
   /** Those whose load has failed. */
   readonly failed: number;

@@ -25,6 +25,7 @@ import { Writes } from "./tiered-writes.ts";
 export interface TieredStats extends Readonly<TieredCounts> {
   /** The memory. */
   readonly l1: CacheStats;
+  /** Those below the memory, from the top. */
   readonly tiers: readonly TierStats[];
   /** Loads and looks into the tiers that are under way. */
   readonly flights: number;
@@ -228,6 +229,7 @@ export class TieredCache<V> implements AsyncDisposable {
     );
   }
 
+  /** What the cache and its tiers have done since it was made. */
   stats(): TieredStats {
     const { counts, memory, stack, announcer, settings } = this.#core;
     return {
