@@ -1,6 +1,6 @@
 // Faults of HTTP answers, between a real server and a raw client, and around a fetch handler.
 import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
+import { createServer, type RequestListener, type ServerResponse } from "node:http";
 import {
   connect as connectHttp2,
   constants,
@@ -155,13 +155,14 @@ test("a listener whose answer is cut off is told so, and what else it says is lo
   ] as const) {
     const told: string[] = [];
     const faults = httpFaults([{ kind, bytes: 3 }]);
-    await using _exchange = await ask(faults, async (_, response) => {
+    const answer = async (response: ServerResponse): Promise<void> => {
       response.on("close", () => told.push("closed"));
       if (!response.write(source)) await once(response, "drain");
       await until(() => told.length === 1);
       response.write("more");
       response.end("the end", () => told.push("ended"));
-    });
+    };
+    await using _exchange = await ask(faults, (_, response) => void answer(response));
     await until(() => told.length === 2);
     expect(told).toEqual(["closed", "ended"]);
   }
