@@ -29,6 +29,12 @@ test("Context.run() makes a context current for all that it calls and awaits, an
   expect(Context.current()).toBe(outside);
 });
 
+test("Context.run() hands its argument on, so that no closure is needed", () => {
+  const context = Context.derive();
+  const result = Context.run(context, (n) => [n + 1, Context.current() === context], 1);
+  expect(result).toEqual([2, true]);
+});
+
 test("Context.derive() inherits from the current context", () => {
   const parent = Context.derive();
   const child = Context.run(parent, () => Context.derive());

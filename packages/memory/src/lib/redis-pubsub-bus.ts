@@ -8,29 +8,35 @@ import { checkRedisClient, command, type RedisClient } from "./redis-client.ts";
 import type { Bus, BusListener, Invalidation, MaybePromise } from "./tier.ts";
 
 /** A client of the `redis` package that is used for nothing but subscriptions. */
-export interface NodeRedisSubscriber extends SubscriberEvents {
+export interface NodeRedisSubscriber {
   /** Listens to a channel. */
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   /** Listens no longer. */
   unsubscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  /** Shows whether the link is alive. */
+  ping(): Promise<unknown>;
+  /** For the state of the link, and messages where they come as events. */
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  /** Takes a listener away. */
+  off(event: string, listener: (...args: unknown[]) => void): unknown;
   /** Whether commands are answered now. */
   readonly isReady: boolean;
 }
 
 /** A client of the `ioredis` package that is used for nothing but subscriptions. */
-export interface IoRedisSubscriber extends SubscriberEvents {
+export interface IoRedisSubscriber {
   /** Listens to a channel. */
   subscribe(channel: string): Promise<unknown>;
   /** Listens no longer. */
   unsubscribe(channel: string): Promise<unknown>;
+  /** Shows whether the link is alive. */
+  ping(): Promise<unknown>;
+  /** For the state of the link, and messages where they come as events. */
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  /** Takes a listener away. */
+  off(event: string, listener: (...args: unknown[]) => void): unknown;
   /** `"ready"` while commands are answered. */
   readonly status: string;
-}
-
-interface SubscriberEvents {
-  ping(): Promise<unknown>;
-  on(event: string, listener: (...args: unknown[]) => void): unknown;
-  off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 /** What can be set on a {@link pubsubBus}. */

@@ -14,7 +14,6 @@ import {
   type TieredEntryOptions,
   type TieredOptions,
   type TieredReadOptions,
-  type TieredSettings,
   tieredSettings,
 } from "./tiered-options.ts";
 import { Reads } from "./tiered-reads.ts";
@@ -55,7 +54,7 @@ export function tiered<V>(options: TieredOptions<V>): TieredCache<V> {
   if (options === null || typeof options !== "object") {
     throw new TypeError(`Cannot ${action}: options must be an object, got ${describe(options)}`);
   }
-  return new TieredCache<V>(tieredSettings(action, options));
+  return new TieredCache<V>(options);
 }
 
 /**
@@ -75,6 +74,23 @@ export function tiered<V>(options: TieredOptions<V>): TieredCache<V> {
  * allows. Without a bus, writes of other processes are seen when a value is no longer fresh.
  *
  * Values are not copied: who changes one that it got changes it for all in this process.
+ *
+ * @example
+ * ```ts
+ * import { type TieredCache, tiered } from "@proj/memory";
+ *
+ * function nameOf(users: TieredCache<string>, id: number): Promise<string> | string {
+ *   return users.getOrLoad(`user:${id}`, async (context) => {
+ *     context.tag("users");
+ *     return `Ada ${id}`;
+ *   }) as Promise<string> | string;
+ * }
+ *
+ * await using users = tiered<string>({ fresh: 60_000 });
+ * console.log(await nameOf(users, 7), users.get("user:7")); // prints: Ada 7 Ada 7
+ * await users.invalidateTag("users");
+ * console.log(users.get("user:7")); // prints: undefined
+ * ```
  */
 export class TieredCache<V> implements AsyncDisposable {
   readonly #core: Core<V>;
@@ -86,7 +102,8 @@ export class TieredCache<V> implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** For {@link tiered}. */
-  constructor(settings: TieredSettings<V>) {
+  constructor(options: TieredOptions<V>) {
+    const settings = tieredSettings(action, options);
     this.#core = new Core(settings, action);
     this.#memory = this.#core.memory;
     this.#coarse = coarseClock(settings.clock);
