@@ -1,6 +1,6 @@
 // Requests to the HTTP interface of a registry, which may be several servers. They do not keep the process alive.
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { getBuiltinModule } from "node:process";
 import type { SecureContextOptions } from "node:tls";
 import { Context } from "@proj/concurrency";
 import { describe } from "@proj/concurrency/options";
@@ -73,10 +73,11 @@ export class Registry {
   #send(asked: Asked, context: Context, opening?: number): Promise<IncomingMessage> {
     const { method = "GET", path, headers, body } = asked;
     const url = this.#urls[this.#current] as URL;
-    const send = url.protocol === "https:" ? requestHttps : requestHttp;
+    // Loaded here: those who find endpoints in DNS or a file need neither.
+    const http = url.protocol === "https:" ? getBuiltinModule("node:https") : getBuiltinModule("node:http");
     const text = body === undefined ? undefined : JSON.stringify(body);
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const sent: ClientRequest = send(new URL(url.pathname.replace(/\/$/, "") + path, url), {
+    const sent: ClientRequest = http.request(new URL(url.pathname.replace(/\/$/, "") + path, url), {
       ...this.#options.tls,
       method,
       agent: false, // no connection is kept that may be closed at the moment it is used again
