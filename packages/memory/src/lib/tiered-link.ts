@@ -87,7 +87,8 @@ export class TierLink {
 
   /** What it has of these keys, in their order; `undefined` if it does not answer. */
   async read(keys: readonly string[], timeout: number, fill?: object): Promise<(Sealed | undefined)[] | undefined> {
-    const asked = keys.filter((key) => !this.#isOurs(key));
+    const own = keys.map((key) => (this.#isOurs(key) ? { value: this.#ours(key) } : undefined));
+    const asked = keys.filter((_, index) => own[index] === undefined);
     let answer: readonly (Sealed | undefined)[] | undefined = [];
     if (asked.length > 0) {
       if (!this.#mayAsk()) return undefined;
@@ -99,10 +100,11 @@ export class TierLink {
     }
     const wall = this.#settings.clock.wall();
     let place = 0;
-    return keys.map((key) => {
-      const theirs = asked[place] === key ? answer[place++] : undefined;
+    return keys.map((key, index) => {
+      const before = own[index];
+      const there = before === undefined ? answer[place++] : before.value;
       // A write of this process may have begun meanwhile: what was read is from before it.
-      const value = this.#isOurs(key) ? this.#ours(key) : theirs;
+      const value = this.#isOurs(key) ? this.#ours(key) : there;
       return value !== undefined && value.expiresAt > wall ? value : undefined;
     });
   }

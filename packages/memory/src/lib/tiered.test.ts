@@ -361,6 +361,20 @@ test("getMulti() asks each tier once and loads the rest in one batch", async () 
   expect((await cache.getMulti(keys)).size).toBe(99);
 });
 
+test("getMulti() finds what was on its way down when it began", async () => {
+  const { cache, clock, tier } = make();
+  await cache.set("a", "A");
+  let delay = 10;
+  tier.fault = () => new Promise<void>((resolve) => void clock.setTimeout(resolve, delay));
+  const setting = cache.set("b", "B"); // arrives before the answer does
+  await cache.clear(/./);
+  delay = 20;
+  const reading = cache.getMulti(["b", "a"]);
+  await clock.advance(50);
+  await setting;
+  expect([...(await reading).keys()]).toEqual(["b", "a"]);
+});
+
 test("warm() loads what is not there, a few at a time, and tells how far it is", async () => {
   const { cache, clock } = make();
   await cache.set("1", "one");
