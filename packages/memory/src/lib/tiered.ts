@@ -89,7 +89,7 @@ export function tiered<V>(options: TieredOptions<V>): TieredCache<V> {
  * await using users = tiered<string>({ fresh: 60_000 });
  * console.log(await nameOf(users, 7), users.get("user:7")); // prints: Ada 7 Ada 7
  * await users.invalidateTag("users");
- * console.log(users.get("user:7")); // prints: undefined
+ * console.log(await users.get("user:7")); // prints: undefined
  * ```
  */
 export class TieredCache<V> implements AsyncDisposable {
