@@ -34,14 +34,12 @@ async function killRepeatedly(
   let [found, resets] = [0, 0];
   for (let round = 0; round < rounds; round++) {
     await writeFile(log, "");
-    await using child = spawnProcess(process.execPath, [
-      fromSource,
-      writer,
-      path,
-      log,
-      `${maxBytes}`,
-      `${(round + 1) * 1_000_000}`,
-    ]);
+    const env = { NODE_COMPILE_CACHE: join(folder, "compiled") }; // starts in a third of the time
+    await using child = spawnProcess(
+      process.execPath,
+      [fromSource, writer, path, log, `${maxBytes}`, `${(round + 1) * 1_000_000}`],
+      { env },
+    );
     await child.waitForLine(/^writing$/);
     await delay(((round * 13 + seed * 7) % 40) + 1);
     await child.kill();

@@ -1,24 +1,22 @@
 // The little that is needed of a Redis client, and the two shapes in which clients have it.
 import { describe } from "@proj/concurrency/options";
 
-/** A client of the `redis` package (node-redis), version 5 or later: a single one, no cluster, and
- * no pool, whose connections would change the order of writes. */
+/**
+ * A client of the `redis` package (node-redis), version 5 or later: a single one, no cluster, and no pool, whose
+ * connections would change the order of writes.
+ */
 export interface NodeRedisClient {
   /** Sends one command as it is. */
-  /** Sends any command; `typeMapping` says what replies come back as. */
   sendCommand(args: (string | Buffer)[], options?: { readonly typeMapping?: object }): Promise<unknown>;
   /** Whether commands are answered now. */
-  /** Whether it is connected. */
   readonly isReady?: boolean;
 }
 
 /** A client of the `ioredis` package, version 5 or later: a single one, no cluster. */
 export interface IoRedisClient {
   /** Sends one command and gets bytes. */
-  /** Sends any command; texts come back as buffers. */
   callBuffer(command: string, ...args: (string | Buffer | number)[]): Promise<unknown>;
   /** `"ready"` while commands are answered. */
-  /** `"ready"` when it is connected. */
   readonly status: string;
 }
 

@@ -69,7 +69,8 @@ export interface PubsubBusOptions {
  * import { Redis } from "ioredis";
  *
  * const client = new Redis({ maxRetriesPerRequest: 0 });
- * const bus = pubsubBus({ client, subscriber: client.duplicate(), channel: "users" });
+ * const subscriber = client.duplicate({ autoResubscribe: false }); // the bus does that
+ * const bus = pubsubBus({ client, subscriber, channel: "users" });
  * ```
  */
 export function pubsubBus(options: PubsubBusOptions): Bus {
@@ -123,24 +124,32 @@ class PubsubBus implements Bus {
     await command(this.#client, ["PUBLISH", this.#channel, encodeMessage(this.#id, what)]);
   }
 
-  /** It subscribes again by itself before it says that it is ready. */
+  /** It subscribes again by itself before it says that it is ready, once it has subscribed. */
   #startNodeRedis(subscriber: NodeRedisSubscriber): () => void {
     const onMessage = (text: string): void => this.#hear(text);
-    const subscribed = subscriber.subscribe(this.#channel, onMessage);
-    const onReady = (): void => void subscribed.then(() => subscriber.isReady && this.#link.up());
+    let isSubscribed = false;
+    const onReady = (): void => {
+      if (isSubscribed) this.#link.up();
+      else {
+        subscriber.subscribe(this.#channel, onMessage).then(() => {
+          isSubscribed = true;
+          if (subscriber.isReady) this.#link.up();
+        }, this.#onDown);
+      }
+    };
     const onError = (): void => {
       this.#onDown();
       if (subscriber.isReady) onReady(); // it goes on with the same line, of which something is missing
     };
     const stop = this.#listen({ ready: onReady, error: onError, reconnecting: this.#onDown, end: this.#onDown });
-    subscribed.then(onReady, this.#onDown);
+    if (subscriber.isReady) onReady();
     return () => {
       stop();
       void subscriber.unsubscribe(this.#channel, onMessage).catch(() => {});
     };
   }
 
-  /** It says that it is ready before it has subscribed again, and may have been told not to. */
+  /** It says that it is ready before it has subscribed again, and should leave that to us: what it does may fail unseen. */
   #startIoRedis(subscriber: IoRedisSubscriber): () => void {
     const onMessage = (channel: unknown, text: unknown): void => {
       if (channel === this.#channel) this.#hear(String(text));

@@ -23,6 +23,7 @@ export async function connectIoRedis(url: string) {
     lazyConnect: true,
     retryStrategy: () => 20,
     maxRetriesPerRequest: 0,
+    autoResubscribe: false,
   });
   client.on("error", () => {});
   await client.connect();

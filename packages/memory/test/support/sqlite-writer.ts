@@ -1,5 +1,6 @@
 // Writes to a disk tier as fast as it can until it is killed, and tells before and after each write what it does.
 import { openSync, writeSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { setImmediate } from "node:timers/promises";
 import { sqliteTier } from "../../src/sqlite.ts";
 import { valueFor } from "./sqlite-values.ts";
@@ -10,6 +11,7 @@ const out = openSync(log, "a");
 let version = Number(first);
 let random = version * 2_654_435_761 + process.pid;
 
+flushCompileCache(); // at its end it will not come to that
 console.log("writing");
 for (;;) {
   for (let turn = 0; turn < 20; turn++) write();
