@@ -184,6 +184,29 @@ export function tierConformance(make: () => TierUnderTest | PromiseLike<TierUnde
       for (const call of calls) await call().catch((error: unknown) => equal(error, signal.reason));
       equal(textOf(await tier.get("key")), "value");
     }),
+    check(
+      "where it fences, what was loaded does not replace what was written or deleted meanwhile",
+      async ({ tier }) => {
+        if (tier.fences !== true) return;
+        for (const before of [undefined, "old"]) {
+          for (const after of [undefined, "new"]) {
+            const key = `${before} ${after}`;
+            if (before !== undefined) await tier.set(key, sealed(before));
+            const fill = {};
+            equal(textOf(await tier.get(key, { fill })), before);
+            if (after === undefined) await tier.delete([key]);
+            else await tier.set(key, sealed(after));
+            await tier.set(key, sealed("loaded"), { fill });
+            equal(textOf(await tier.get(key)), after, `from ${before} to ${after}`);
+          }
+        }
+        const fill = {};
+        await tier.getMany(["a", "b"], { fill });
+        await tier.set("a", sealed("new"));
+        for (const key of ["a", "b"]) await tier.set(key, sealed("loaded"), { fill });
+        deepEqual((await tier.getMany(["a", "b"])).map(textOf), ["new", "loaded"]);
+      },
+    ),
     check("close() may be called twice, and keeps what was acknowledged as long as it is open", async ({ tier }) => {
       await tier.set("key", sealed("value"));
       equal(textOf(await tier.get("key")), "value");

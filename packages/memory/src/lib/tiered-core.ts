@@ -3,8 +3,9 @@ import { ClosedError } from "@proj/concurrency";
 import { describe } from "@proj/concurrency/options";
 import { Cache } from "./cache.ts";
 import { estimateBytes } from "./cache-weight.ts";
-import type { Invalidation, Sealed } from "./tier.ts";
+import type { Sealed } from "./tier.ts";
 import { Announcer } from "./tiered-announcer.ts";
+import { Coherence } from "./tiered-coherence.ts";
 import { type TagSeen, TieredEntry, tagsOf } from "./tiered-entry.ts";
 import { type TieredCounts, tellTiered } from "./tiered-events.ts";
 import { type Canceller, type Fill, Fills } from "./tiered-fills.ts";
@@ -22,9 +23,6 @@ export interface StoreOptions {
   readonly tags: readonly TagSeen[] | undefined;
   readonly isNothing?: boolean;
 }
-
-/** Milliseconds in which a key is repaired once at most where the bus also tells of loads. */
-const repairEvery = 10_000;
 
 export class Core<V> {
   readonly settings: TieredSettings<V>;
@@ -48,13 +46,9 @@ export class Core<V> {
   /** Entries with another one are in doubt; not a number while messages of other processes are lost. */
   epoch = 0;
   isClosed = false;
-  #generation = 0;
-  #lostAt = 0;
   #lastStamp = 0;
   readonly #background = new Set<Promise<unknown>>();
-  readonly #repaired = new Map<string, number>();
-  /** Loaded into tiers while nobody could say that it was outdated. */
-  readonly #doubtful = new Set<string>();
+  readonly #coherence: Coherence<V>;
   readonly #onInvalidated = new Set<(matches: (key: string) => boolean, keys?: readonly string[]) => void>();
 
   constructor(settings: TieredSettings<V>, action: string) {
@@ -70,6 +64,7 @@ export class Core<V> {
           : ({ value }, key) => entryBytes + (weigh === undefined ? estimateBytes(key, value) : weigh(value, key)),
     });
     this.fills = new Fills(clock);
+    this.#coherence = new Coherence(this);
     const epoch = () => this.epoch; // no number, and so never the same, while others may write without being heard
     const linkSettings = {
       clock,
@@ -78,7 +73,7 @@ export class Core<V> {
       breaker,
       maxPending,
       epoch,
-      onReplayed: (keys: readonly string[], prefixes: readonly string[]) => this.#replayed(keys, prefixes),
+      onReplayed: (keys: readonly string[], prefixes: readonly string[]) => this.#coherence.replayed(keys, prefixes),
       onEvent: (kind: "tier-failed" | "breaker-opened" | "breaker-closed", tier: string, error?: unknown) =>
         tellTiered(() => ({ kind, cache: name, tier, error })),
     };
@@ -108,9 +103,9 @@ export class Core<V> {
       clock,
       timeout,
       maxPending,
-      invalidated: (what) => this.#told(what),
-      lost: () => this.#lost(),
-      restored: () => this.#restored(),
+      invalidated: (what) => this.#coherence.told(what),
+      lost: () => this.#coherence.lost(),
+      restored: () => this.#coherence.restored(),
       onEvent: (kind, error) => tellTiered(() => ({ kind, cache: name, error })),
     });
   }
@@ -228,6 +223,11 @@ export class Core<V> {
     return { count, doubtful };
   }
 
+  /** Nobody joins what is under way any longer. */
+  detachAll(): void {
+    for (const callback of this.#onInvalidated) callback(() => true);
+  }
+
   /** Goes on in the background; {@link drain} waits for it. */
   background<T>(work: Promise<T>): Promise<T> {
     this.#background.add(work);
@@ -243,100 +243,22 @@ export class Core<V> {
   #stateInDoubt(entry: TieredEntry<V>, now: number): EntryState {
     if (!this.hasTiers && !this.announcer.isLost) return "dead"; // nobody can say
     if (!this.announcer.isLost) return "doubtful";
-    const freshUntil = Math.min(entry.freshUntil, this.#lostAt);
+    const freshUntil = Math.min(entry.freshUntil, this.#coherence.lostAt);
     if (now < freshUntil + (entry.staleUntil - entry.freshUntil)) return "stale";
     return this.hasTiers ? "doubtful" : "dead";
   }
 
   async #fillTiers(fill: Fill, sealed: Sealed, token: object, levels: number): Promise<void> {
     const links = this.stack.links.slice(0, levels);
-    const isHeard = !Number.isNaN(this.epoch);
-    const generation = this.#generation;
+    const since = this.epoch;
     try {
       await Promise.all(links.map((link) => link.write(fill.key, sealed, token)));
     } finally {
       this.fills.end(fill, !fill.isRemote && !fill.isLocal);
     }
-    // Somebody wrote or deleted the key meanwhile, and nobody knows which came last.
-    if (fill.isRemote) await this.#repair([fill.key]);
-    else if (!isHeard || generation !== this.#generation) await this.#doubt(fill.key, links);
-  }
-
-  /** The same, if somebody did and could not say so. */
-  async #doubt(key: string, links: readonly TierLink[]): Promise<void> {
-    if (links.every(({ fences }) => fences)) return;
-    if (this.announcer.isLost) this.#doubtful.add(key);
-    else await this.#repair([key]);
-  }
-
-  async #repair(keys: readonly string[]): Promise<void> {
-    const now = this.settings.clock.now();
-    const due = this.settings.bus?.echoes ? keys.filter((key) => this.#mayRepair(key, now)) : keys;
-    if (due.length === 0) return;
-    this.drop(due, "us");
-    await Promise.all(this.stack.links.map((link) => link.remove(due)));
-    await this.announcer.publish({ keys: due });
-  }
-
-  /** Where loads are told as writes are, processes that load at the same time would repair one another for ever. */
-  #mayRepair(key: string, now: number): boolean {
-    for (const [old, at] of this.#repaired) {
-      if (at + repairEvery > now) break;
-      this.#repaired.delete(old);
-    }
-    if (this.#repaired.has(key)) return false;
-    this.#repaired.set(key, now);
-    return true;
-  }
-
-  #told({ keys = [], prefix, tags = {} }: Invalidation): void {
-    const doubtful: string[] = [];
-    if (keys.length > 0) {
-      const set = new Set(keys);
-      for (const link of this.stack.links) link.overtaken((key) => set.has(key));
-      doubtful.push(...this.drop(keys, "others"));
-      for (const link of this.#upper) void this.background(link.remove(keys));
-    }
-    if (prefix !== undefined) {
-      for (const link of this.stack.links) link.overtaken((key) => key.startsWith(prefix));
-      doubtful.push(...this.dropWhere(prefix, "others").doubtful);
-      for (const link of this.#upper) void this.background(link.clear(prefix));
-    }
-    for (const [tag, version] of Object.entries(tags)) this.tags.told(tag, version);
-    if (doubtful.length > 0 && this.hasTiers) void this.background(this.#repair(doubtful));
-  }
-
-  #lost(): void {
-    this.#lostAt = this.settings.clock.now();
-    this.#generation++;
-    this.epoch = Number.NaN;
-    if (this.#hasUnfenced) for (const key of this.fills.recent) this.#doubtful.add(key);
-  }
-
-  /** Those that may be of this machine alone: what others delete is to be deleted there as well. */
-  get #upper(): readonly TierLink[] {
-    return this.stack.links.slice(0, -1);
-  }
-
-  get #hasUnfenced(): boolean {
-    return this.stack.links.some(({ fences }) => !fences);
-  }
-
-  #restored(): void {
-    this.epoch = ++this.#generation;
-    // What is under way may be from before something that was not told.
-    const recent = this.fills.cancelWhere(() => true, "others");
-    for (const callback of this.#onInvalidated) callback(() => true);
-    const doubtful = this.#hasUnfenced ? [...new Set([...this.#doubtful, ...recent])] : [];
-    this.#doubtful.clear();
-    for (const link of this.#upper) void this.background(link.clear(""));
-    if (doubtful.length > 0) void this.background(this.#repair(doubtful));
-  }
-
-  /** What was written during an outage of a tier has reached it: others may have read what was there before. */
-  #replayed(keys: readonly string[], prefixes: readonly string[]): void {
-    if (keys.length > 0) void this.background(this.announcer.publish({ keys }));
-    for (const prefix of prefixes) void this.background(this.announcer.publish({ prefix }));
+    // Somebody wrote or deleted the key meanwhile, and nobody knows which came last; or did and could not say so.
+    if (fill.isRemote) await this.#coherence.repair([fill.key]);
+    else if (since !== this.epoch) await this.#coherence.doubt(fill.key, links);
   }
 
   /** Grows with each call, also within a millisecond. */

@@ -18,7 +18,7 @@ export interface GuardSettings {
 export interface GuardedCall<T> {
   /** For messages. */
   readonly what: string;
-  call(tier: Tier, options: TierOptions): MaybePromise<T>;
+  call(tier: Tier, options: TierOptions | undefined): MaybePromise<T>;
   /** Milliseconds to wait at most. Default: that of the settings. */
   readonly timeout?: number | undefined;
   readonly fill?: object | undefined;
@@ -75,14 +75,8 @@ export class Guard {
     const { tier } = this;
     const { clock, timeout: usual, onEvent } = this.#settings;
     try {
-      const result = await bounded(
-        clock,
-        timeout ?? usual,
-        `${what} of ${tier.name}`,
-        (options) => call(tier, options),
-        onLate,
-        fill,
-      );
+      const options = fill === undefined ? undefined : { fill };
+      const result = await bounded(clock, timeout ?? usual, what, () => call(tier, options), onLate);
       if (this.#breaker.succeeded()) onEvent("breaker-closed", tier.name);
       return result;
     } catch (error) {

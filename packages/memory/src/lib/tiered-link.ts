@@ -93,7 +93,7 @@ export class TierLink {
     if (asked.length > 0) {
       if (!this.#mayAsk()) return undefined;
       const limit = Math.min(timeout, this.#settings.timeout);
-      const call = (tier: Tier, options: TierOptions): MaybePromise<readonly (Sealed | undefined)[]> =>
+      const call = (tier: Tier, options: TierOptions | undefined): MaybePromise<readonly (Sealed | undefined)[]> =>
         asked.length === 1 ? readOne(tier, asked[0] as string, options) : tier.getMany(asked, options);
       answer = await this.#guard.tryCall({ what: "a read", timeout: limit, fill, call });
       if (answer === undefined) return undefined;
@@ -223,7 +223,7 @@ export class TierLink {
   async #perform(
     keys: readonly string[],
     value: Sealed | undefined,
-    call: (tier: Tier, options: TierOptions) => MaybePromise<void>,
+    call: (tier: Tier, options: TierOptions | undefined) => MaybePromise<void>,
     fill?: object,
   ): Promise<boolean> {
     const { backlog } = this.#replay;
@@ -276,7 +276,11 @@ export class TierLink {
   }
 }
 
-async function readOne(tier: Tier, key: string, options: TierOptions): Promise<readonly (Sealed | undefined)[]> {
+async function readOne(
+  tier: Tier,
+  key: string,
+  options: TierOptions | undefined,
+): Promise<readonly (Sealed | undefined)[]> {
   return [await tier.get(key, options)];
 }
 

@@ -97,8 +97,7 @@ export class Stack<V> {
     found: Map<string, Found<V>>,
   ): Promise<void> {
     const wires = answer.map((sealed, index) => this.#readWire(sealed, keys[index] as string, level));
-    const names = new Set(wires.flatMap((wire) => wire?.tags.map(([name]) => name) ?? []));
-    if (names.size > 0) await this.#lookUp([...names], wires);
+    if (wires.some((wire) => wire !== undefined && wire.tags.length > 0)) await this.#lookUp(wires);
     for (const [index, wire] of wires.entries()) {
       const sealed = answer[index];
       if (wire === undefined || sealed === undefined) continue;
@@ -111,9 +110,10 @@ export class Stack<V> {
     }
   }
 
-  async #lookUp(names: readonly string[], wires: readonly (Wire | undefined)[]): Promise<void> {
+  async #lookUp(wires: readonly (Wire | undefined)[]): Promise<void> {
     const { tags } = this.#settings;
-    await tags.look(names);
+    const names = new Set(wires.flatMap((wire) => wire?.tags.map(([name]) => name) ?? []));
+    await tags.look([...names]);
     // An entry that knows of a newer version than this process: a message has been lost, or is on its way.
     const behind = new Set<string>();
     for (const wire of wires) {
@@ -133,11 +133,11 @@ export class Stack<V> {
 
   #openOne(key: string, wire: Wire, sealed: Sealed, level: number): Found<V> | undefined {
     const { clock, codec, tags, epoch, refreshAt } = this.#settings;
-    const seen: TagSeen[] = [];
+    const seen: TagSeen[] | undefined = wire.tags.length === 0 ? undefined : [];
     for (const [name, version] of wire.tags) {
       const record = tags.known(name);
       if (record === undefined || record.version < version) return undefined; // nobody can say what has happened to it
-      seen.push({ record, version });
+      seen?.push({ record, version });
     }
     const state = tagsOf({ tags: seen });
     if (state === "invalid") return undefined;
@@ -159,7 +159,7 @@ export class Stack<V> {
       refreshAt: refreshAt(freshUntil, wire.freshUntil - wire.stamp),
       epoch: epoch(),
       stamp: wire.stamp,
-      tags: seen.length === 0 ? undefined : seen,
+      tags: seen,
     });
     return { entry, sealed, level, isFresh: freshUntil > now && state === "same" };
   }
