@@ -55,7 +55,7 @@ export function tierConformance(make: () => TierUnderTest | PromiseLike<TierUnde
       deepEqual([textOf(found), found?.expiresAt], ["new", Number.POSITIVE_INFINITY]);
     }),
     check("of writes to a key that do not wait for one another, the last one stays", async ({ tier }) => {
-      const writes = Array.from({ length: 20 }, (_, n) => tier.set("key", sealed(`value ${n}`)));
+      const writes = Array.from({ length: 20 }, async (_, n) => tier.set("key", sealed(`value ${n}`)));
       await Promise.all(writes);
       equal(textOf(await tier.get("key")), "value 19");
       await Promise.all([tier.set("key", sealed("set")), tier.delete(["key"])]);
@@ -72,7 +72,7 @@ export function tierConformance(make: () => TierUnderTest | PromiseLike<TierUnde
     }),
     check("getMany() answers for many keys", async ({ tier }) => {
       const keys = Array.from({ length: 1_200 }, (_, n) => `key ${n}`);
-      await Promise.all(keys.filter((_, n) => n % 2 === 0).map((key) => tier.set(key, sealed(key))));
+      await Promise.all(keys.filter((_, n) => n % 2 === 0).map(async (key) => tier.set(key, sealed(key))));
       const found = await tier.getMany(keys);
       deepEqual(
         found.map(textOf),
@@ -108,7 +108,7 @@ export function tierConformance(make: () => TierUnderTest | PromiseLike<TierUnde
     }),
     check("clear() of many keys, and of all", async ({ tier }) => {
       const keys = Array.from({ length: 1_200 }, (_, n) => `${n % 2 === 0 ? "even" : "odd"}:${n}`);
-      await Promise.all(keys.map((key) => tier.set(key, sealed(key))));
+      await Promise.all(keys.map(async (key) => tier.set(key, sealed(key))));
       equal(await tier.clear("even:"), 600);
       equal(await tier.clear(""), 600);
       deepEqual(new Set(await tier.getMany(keys)), new Set([undefined]));

@@ -325,7 +325,9 @@ test("with a lease, four processes with 100 callers each load once", async () =>
     await promise;
     return `value ${++loads}`;
   };
-  const all = Promise.all(caches.flatMap((cache) => Array.from({ length: 100 }, () => cache.getOrLoad("a", load))));
+  const all = Promise.all(
+    caches.flatMap((cache) => Array.from({ length: 100 }, async () => cache.getOrLoad("a", load))),
+  );
   await clock.advance(400);
   expect(new Set(await all)).toEqual(new Set(["value 1"]));
 });

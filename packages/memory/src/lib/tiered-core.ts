@@ -168,7 +168,7 @@ export class Core<V> {
       return;
     }
     this.keep(fill.key, entry);
-    if (level > 0) this.fillTiers(fill.key, sealed, token, level);
+    if (level > 0) void this.fillTiers(fill.key, sealed, token, level);
   }
 
   /** Writes what was found or loaded to the first tiers, in the background; resolves when that is done. */

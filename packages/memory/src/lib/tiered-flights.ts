@@ -94,9 +94,9 @@ export class Flights<V> {
     const joinOne = async (key: string) => [key, await this.join(key, loader, options)] as const;
     const flying = free.length === 0 ? noLanding : this.#run({ runs: 0, kind: "miss" }, free, loader, options);
     const [landing, ...joined] = await Promise.all([flying, ...busy.map(joinOne)]);
-    const landed = free.map((key) => {
+    const landed = free.map(async (key) => {
       const one = landing.get(key) as Landed<V> | undefined;
-      return one === undefined || isOlder(one, joinedAt) ? joinOne(key) : ([key, one.value] as const);
+      return one === undefined || isOlder(one, joinedAt) ? await joinOne(key) : ([key, one.value] as const);
     });
     return [...joined, ...(await Promise.all(landed))];
   }
@@ -213,7 +213,7 @@ export class Flights<V> {
     const loaded = await this.#callLoader(work, held);
     const claim = loaded.tags.length === 0 ? undefined : await core.tags.claim(loaded.tags, first);
     const { fresh, negative } = core.settings;
-    const storing = held.map((fill) => {
+    const storing = held.map(async (fill) => {
       const value = loaded.result.get(fill.key);
       const invalidAt = claim?.invalidAt || core.invalidatedAt(fill, claim?.seen);
       work.landing.set(fill.key, { value, invalidAt });
@@ -227,7 +227,7 @@ export class Flights<V> {
       const ttl = isNothing ? (loaded.nothingFor ?? negative) : (loaded.ttl ?? fresh);
       return this.#store(work, fill.key, core.entry(value, { ttl, tags: claim?.seen, isNothing }));
     });
-    return { stored: Promise.all(storing) };
+    return { stored: core.background(Promise.all(storing)) };
   }
 
   #store(work: Run<V>, key: string, entry: TieredEntry<V> | undefined): Promise<unknown> | undefined {

@@ -25,7 +25,7 @@ test("jaredwray/cacheable#977, epicweb-dev/cachified#94: callers at the same tim
   const { clock, here } = make();
   let loads = 0;
   const all = Promise.all(
-    Array.from({ length: 50 }, () =>
+    Array.from({ length: 50 }, async () =>
       here.getOrLoad("a", () => {
         loads++;
         return later(clock, 10, "A");
@@ -41,7 +41,7 @@ test("jaredwray/cacheable#1201, ZiggyCreatures/FusionCache#574, #575: processes 
   const { here, there } = make({ clock, lease: { store: new MemoryLease({ clock }), ttl: 1_000 } });
   let loads = 0;
   const load = () => later(clock, 50, `load ${++loads}`);
-  const all = Promise.all([here, there].map((cache) => cache.getOrLoad("a", load)));
+  const all = Promise.all([here, there].map(async (cache) => cache.getOrLoad("a", load)));
   await clock.advance(200);
   expect([await all, loads]).toEqual([["load 1", "load 1"], 1]);
 });
