@@ -104,6 +104,19 @@ test("sizes that gain nothing are left alone, and tried again from time to time"
   expect(codec.encode(new Uint8Array(5_000)).length).toBeLessThan(1_000); // has found out
 });
 
+test("lz4-napi fits the port", async () => {
+  const { compressSync, uncompressSync } = await import("lz4-napi");
+  const real = {
+    compress: (bytes: Uint8Array) => compressSync(Buffer.from(bytes)),
+    decompress: (bytes: Uint8Array) => uncompressSync(Buffer.from(bytes)),
+  };
+  const codec = compressed(bytesCodec(), { algorithm: "lz4", lz4: real });
+  const bytes = new Uint8Array(100_000).map((_, index) => index % 100);
+  const written = codec.encode(bytes);
+  expect(written.length).toBeLessThan(2_000);
+  expect(Buffer.compare(codec.decode(written), bytes)).toBe(0);
+});
+
 test("a bomb does not go off", () => {
   const zeros = Buffer.alloc(2 ** 22);
   const codec = compressed(bytesCodec(), { maxSize: 2 ** 20, lz4 });
